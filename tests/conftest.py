@@ -1,0 +1,18 @@
+"""What several test files share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of real recordings that VQLAB_DATA names; the test is skipped without it."""
+    place = os.environ.get("VQLAB_DATA", "").strip()
+    if not place:
+        pytest.skip("VQLAB_DATA is not set, so there are no real recordings to test with")
+    folder = Path(place).expanduser()
+    if not (folder / "SpeechCommands").is_dir():
+        pytest.skip(f"VQLAB_DATA={place} has no folder SpeechCommands")
+    return folder.resolve()

@@ -1,0 +1,238 @@
+"""Run the notebooks and save their real outputs, or check what is saved.
+
+    python tools/notebooks.py run [NAME ...]      run in a fresh kernel, tidy, write back
+    python tools/notebooks.py check [NAME ...]    hold what is saved against the rules below
+
+NAME is a path or the number of a notebook (`06`); none means all of notebooks/ and its solutions.
+A saved notebook knows the checksum of the code that made its outputs, so that outputs older than
+the code are found without running anything.
+"""
+
+import argparse
+import getpass
+import hashlib
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "notebooks"
+MAX_BYTES = 1_500_000
+SECONDS = {"06": 120.0}  # what a notebook may take on two cores; all others 90
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+# The first code cell of every notebook, word for word. Colab has torch and numpy; they stay as
+# they are, and only what is missing is added.
+BOOTSTRAP = """\
+# Set-up: does nothing at home. In Colab, upload the file that `make wheel` builds, then run this.
+import importlib.util, pathlib, subprocess, sys
+
+def missing(name):
+    return getattr(importlib.util.find_spec(name), "origin", None) is None
+
+here = pathlib.Path.cwd()
+home = [p for p in (here, *here.parents) if (p / "vqlab" / "__init__.py").exists()]
+wheels = sorted(here.glob("vqlab-*.whl"))
+if missing("vqlab") and home:
+    sys.path.insert(0, str(home[0]))
+elif missing("vqlab") and wheels and "google.colab" in sys.modules:
+    extra = "torchaudio librosa soundfile soxr safetensors ipywidgets tqdm matplotlib".split()
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    subprocess.check_call([*pip, "--no-deps", str(wheels[-1])])
+    for name in filter(missing, extra):
+        subprocess.check_call([*pip, name])
+    importlib.invalidate_caches()
+elif missing("vqlab"):
+    raise SystemExit("vqlab is not installed here: upload vqlab-*.whl (`make wheel` builds it).")
+"""
+
+
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def code_checksum(notebook: NotebookNode) -> str:
+    """sha256 of the sources of all code cells, in order."""
+    sources = "\0".join(cell.source for cell in code_cells(notebook))
+    return hashlib.sha256(sources.encode()).hexdigest()
+
+
+def seconds_allowed(path: Path) -> float:
+    return SECONDS.get(path.name[:2], 90.0)
+
+
+def execute(path: Path, *, timeout: float = 600.0) -> tuple[NotebookNode, float]:
+    """Run a notebook from a fresh kernel in its own folder; return it and the seconds it took.
+
+    Raises CellExecutionError for a cell that fails, CellTimeoutError for one that takes too long.
+    """
+    os.environ |= {"VQLAB_FAST": "1", "PYTHONHASHSEED": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
+    notebook = read(path)
+    for cell in code_cells(notebook):
+        cell.outputs, cell.execution_count = [], None
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    start = time.perf_counter()
+    client.execute()
+    return notebook, time.perf_counter() - start
+
+
+def tidy(notebook: NotebookNode) -> None:
+    """Drop what changes from run to run or belongs to one machine; the outputs stay real."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python", "file_extension": ".py"},
+            "vqlab": {"code_sha256": code_checksum(notebook)},
+        }
+    )
+    for cell in code_cells(notebook):
+        cell.metadata.pop("execution", None)
+        outputs: list[NotebookNode] = []
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                output.text = output.text.replace(f"{ROOT}{os.sep}", "")
+                if outputs and outputs[-1].get("name") == output.name:
+                    outputs[-1].text += output.text
+                    continue
+            elif WIDGET in output.get("data", {}):
+                # A widget lives in its kernel; what is saved is the picture or text beside it.
+                del output.data[WIDGET]
+                if set(output.data) <= {"text/plain"}:
+                    continue
+            outputs.append(output)
+        for output in outputs:
+            if output.output_type == "stream":  # a progress bar's last state, not all of them
+                output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
+        cell.outputs = outputs
+
+
+def run(path: Path) -> float:
+    """Run a notebook and write it back with its outputs; return the seconds it took."""
+    notebook, seconds = execute(path)
+    tidy(notebook)
+    beside = path.with_suffix(".ipynb.part")
+    nbformat.write(notebook, beside)
+    beside.replace(path)
+    return seconds
+
+
+def machine_traces(text: str) -> list[str]:
+    """Paths and names in a text that belong to the machine it was made on.
+
+    >>> machine_traces("saved in /home/ada/words and in data/words")
+    ['/home/ada']
+    """
+    text = re.sub(r"[A-Za-z0-9+/=]{200,}", "", text)  # base64: could hold any short word by chance
+    found = re.findall(r"/home/\w+|/Users/\w+|/root\b|/tmp/\w*|[A-Z]:\\+Users\\+\w+", text)
+    found += [place for place in {str(ROOT), str(Path.home())} if len(place) > 5 and place in text]
+    user = getpass.getuser()
+    if user not in ("root", "user", "runner", "admin") and re.search(rf"\b{user}\b", text):
+        found.append(user)
+    return sorted(set(found))
+
+
+def check(path: Path) -> list[str]:
+    """What is wrong with a saved notebook; an empty list if nothing is."""
+    notebook = read(path)
+    cells = code_cells(notebook)
+    problems = []
+    if path.stat().st_size > MAX_BYTES:
+        problems.append(f"{path.stat().st_size} bytes, more than {MAX_BYTES}")
+    ids = [cell.get("id") for cell in notebook.cells]
+    if None in ids or len(set(ids)) < len(ids):
+        problems.append("cells without an id of their own")
+    if "widgets" in notebook.metadata:
+        problems.append("saved widget state in the metadata")
+    if notebook.metadata.get("vqlab", {}).get("code_sha256") != code_checksum(notebook):
+        problems.append("the outputs are older than the code: run it again")
+    filled = [cell for cell in cells if cell.source.strip()]
+    if [cell.execution_count for cell in filled] != list(range(1, len(filled) + 1)):
+        problems.append("code cells that were not run, or not in order")
+    for number, cell in enumerate(cells, 1):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                problems.append(f"code cell {number} ended in {output.ename}")
+            if WIDGET in output.get("data", {}):
+                problems.append(f"code cell {number} saved a widget, which nobody else can see")
+    traces = machine_traces(nbformat.writes(notebook))
+    if traces:
+        problems.append(f"traces of a machine: {', '.join(traces)}")
+    if path.parent == FOLDER or path.parent.name == "notebooks":
+        problems += _check_lesson(notebook)
+    return problems
+
+
+def _check_lesson(notebook: NotebookNode) -> list[str]:
+    problems = []
+    cells = code_cells(notebook)
+    if not cells or cells[0].source.strip() != BOOTSTRAP.strip():
+        problems.append("the first code cell is not BOOTSTRAP of tools/notebooks.py")
+    first = notebook.cells[0] if notebook.cells else {}
+    banner = first.get("source", "") if first.get("cell_type") == "markdown" else ""
+    if not re.search(r"\]\(\d\d_\w+\.ipynb\)", banner) or not re.search(r"\bmin", banner):
+        problems.append("no banner: links to other notebooks and the minutes, in the first cell")
+    return problems
+
+
+def find(names: list[str]) -> list[Path]:
+    """The notebooks that are meant: paths, numbers, or all."""
+    everything = sorted(FOLDER.glob("[0-9]*.ipynb")) + sorted(FOLDER.glob("solutions/*.ipynb"))
+    if not names:
+        return everything
+    paths = []
+    for name in names:
+        fitting = [path for path in everything if path.parent == FOLDER and path.name[:2] == name]
+        if Path(name).is_file():
+            fitting = [Path(name).resolve()]
+        if not fitting:
+            raise FileNotFoundError(f"{name!r} is neither a notebook nor the number of one")
+        paths += fitting
+    return paths
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Run or check the notebooks.")
+    parser.add_argument("what", choices=["run", "check"])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a path or a number, as 06")
+    options = parser.parse_args(arguments)
+    try:
+        paths = find(options.names)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 2
+    bad = 0
+    for path in paths:
+        name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+        if options.what == "run":
+            try:
+                print(f"{name}: {run(path):.0f} s", flush=True)
+            except (CellExecutionError, CellTimeoutError) as error:
+                bad += 1
+                print(f"{name}: not saved, because\n{error}", file=sys.stderr, flush=True)
+        else:
+            problems = check(path)
+            bad += bool(problems)
+            print(f"{name}: {'good' if not problems else ''}")
+            print("".join(f"    {problem}\n" for problem in problems), end="")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,8 @@
+"""`python -m vqlab`: the command line; see vqlab.cli."""
+
+import sys
+
+from vqlab.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
