@@ -1,0 +1,86 @@
+"""What the network sees: a waveform as normalised mel frames, and the way back.
+
+Analysis and synthesis share one frozen object, so they cannot disagree about window, hop or mel
+scale (in the tutorial they do). Decibels are brought to mean 0 and deviation 1 with figures that
+are measured once on training clips and stored with the model.
+
+Notebook: 06
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from . import inversion, spectral
+from .spectral import MelConfig
+
+
+@dataclass(frozen=True)
+class Features:
+    """Mel frames as a network takes them.
+
+    ``scale`` "db" gives normalised decibels, ``(db - mean) / std``; "power" gives mel power as it
+    is, which is what the tutorial trains on. ``picture`` adds a channel axis for 2-D networks.
+    """
+
+    config: MelConfig = field(default_factory=lambda: MelConfig(hop_length=160))
+    scale: Literal["db", "power"] = "db"
+    mean: float = 0.0
+    std: float = 1.0
+    picture: bool = False
+
+    def analyse(self, waveform: Tensor) -> Tensor:
+        """Frames of ``waveform (batch, samples)``: one per started hop.
+
+        Returns ``(batch, n_mels, frames)``, or ``(batch, 1, n_mels, frames)`` for pictures, with
+        ``frames = ceil(samples / hop_length)``: the frame centred on the very end is left out, so
+        that one second at 100 frames per second is 100 frames, not 101.
+        """
+        power = spectral.mel(waveform, self.config)[..., : self.frames(waveform.shape[-1])]
+        x = power if self.scale == "power" else (spectral.to_db(power) - self.mean) / self.std
+        return x.unsqueeze(1) if self.picture else x
+
+    def frames(self, samples: int) -> int:
+        """How many frames ``samples`` samples give."""
+        return -(-samples // self.config.hop_length)
+
+    def power(self, x: Tensor) -> Tensor:
+        """Mel power ``(batch, n_mels, frames)`` of what :meth:`analyse` gave or a decoder made."""
+        x = x.squeeze(1) if self.picture else x
+        if self.scale == "power":
+            return x.clamp_min(0)
+        return spectral.from_db(x * self.std + self.mean)
+
+    def synthesise(self, x: Tensor, samples: int, *, n_iter: int = 32) -> Tensor:
+        """Waveform ``(batch, samples)`` of frames ``x``: mel to linear, then fast Griffin-Lim."""
+        power = self.power(x)
+        missing = samples // self.config.hop_length + 1 - power.shape[-1]
+        power = torch.cat([power, power[..., -1:].expand(*power.shape[:-1], max(missing, 0))], -1)
+        return inversion.mel_to_audio(power, self.config, length=samples, n_iter=n_iter)
+
+    def error_db(self, x: Tensor, y: Tensor) -> Tensor:
+        """Mean absolute difference of ``x`` and ``y`` in decibels, a scalar."""
+        return (spectral.to_db(self.power(x)) - spectral.to_db(self.power(y))).abs().mean()
+
+    def fitted(self, waveforms: Tensor | Sequence[Tensor]) -> Features:
+        """The same features with ``mean`` and ``std`` measured on ``waveforms``, n of one length.
+
+        About 500 of them, evenly spaced, are enough.
+        """
+        if self.scale == "power":
+            return self
+        step = max(1, len(waveforms) // 500)
+        some = torch.stack([waveforms[i] for i in range(0, len(waveforms), step)])
+        db = spectral.log_mel(some, self.config)
+        return Features(self.config, self.scale, float(db.mean()), float(db.std()), self.picture)
+
+
+def tutorial_features() -> Features:
+    """The tutorial's front end: mel power, 1024-point window, hop 512, 128 HTK bands, 128 x 32."""
+    config = MelConfig(n_fft=1024, hop_length=512, n_mels=128, scale="htk", norm=None)
+    return Features(config, scale="power", picture=True)
