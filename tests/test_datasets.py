@@ -1,0 +1,460 @@
+"""Data sets: real little files of every kind, and real recordings where VQLAB_DATA names them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vqlab import _paths, audio, datasets
+from vqlab.datasets import folder as any_folder
+from vqlab.datasets import speech_commands
+
+RATE = 16000
+
+
+def tone(seconds: float = 1.0, rate: int = RATE, hertz: float = 440.0) -> np.ndarray:
+    return 0.3 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
+
+
+def write(path: Path, samples: np.ndarray, rate: int = RATE, **options: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, rate, **options)
+    return path
+
+
+def name_with_split(split: str, start: int = 0) -> str:
+    """A speaker's name that the published rule puts into ``split``."""
+    names = (f"{n:08x}" for n in range(start, start + 1000))
+    return next(name for name in names if speech_commands.which_set(name) == split)
+
+
+@pytest.fixture
+def small_set(tmp_path: Path) -> Path:
+    """Six clips of two words in the layout of the real set, and a root that holds them."""
+    base = tmp_path / "root" / "SpeechCommands" / "speech_commands_v0.02"
+    for word in ("right", "left"):
+        for speaker in ("aaaa", "bbbb", "cccc"):
+            write(base / word / f"{speaker}_nohash_0.wav", tone())
+    write(base / "_background_noise_" / "noise.wav", tone(3))
+    (base / "validation_list.txt").write_text("right/bbbb_nohash_0.wav\nleft/bbbb_nohash_0.wav\n")
+    (base / "testing_list.txt").write_text("right/cccc_nohash_0.wav\nleft/cccc_nohash_0.wav\n")
+    return tmp_path / "root"
+
+
+# Speech Commands and the word layout
+
+
+def test_what_is_in_neither_list_is_for_training(small_set):
+    for split, speaker in (("train", "aaaa"), ("validation", "bbbb"), ("test", "cccc")):
+        found = datasets.load("speech_commands", split, root=small_set, words="all")
+        assert found.speakers == [speaker, speaker]
+        assert found.labels == ["left", "right"] == found.classes
+    everything = datasets.load("speech_commands", "all", root=small_set, words="all")
+    assert len(everything) == 6
+
+
+def test_training_split_is_the_one_torchaudio_makes(small_set):
+    from torchaudio.datasets import SPEECHCOMMANDS
+
+    theirs = SPEECHCOMMANDS(small_set, subset="training")
+    names = {Path(theirs.get_metadata(n)[0]).as_posix() for n in range(len(theirs))}
+    ours = datasets.load("speech_commands", "train", root=small_set, words="all")
+    base = small_set / "SpeechCommands"
+    assert {item.path.relative_to(base).as_posix() for item in ours} == names
+
+
+def test_only_right_is_loaded_unless_words_are_chosen(small_set):
+    assert set(datasets.load("speech_commands", "all", root=small_set).labels) == {"right"}
+    for words in ("left", ["left"], ("left", "left")):
+        found = datasets.load("speech_commands", "all", root=small_set, words=words)
+        assert found.labels == ["left"] * 3
+
+
+@pytest.mark.parametrize("place", [".", "SpeechCommands", "SpeechCommands/speech_commands_v0.02"])
+def test_root_may_be_the_set_or_a_folder_above_it(small_set, place):
+    assert len(datasets.load("speech_commands", "train", root=small_set / place)) == 1
+
+
+def test_a_copy_under_another_name_is_read_too(small_set):
+    base = small_set / "SpeechCommands" / "speech_commands_v0.02"
+    other = base.rename(small_set / "my.copy")
+    assert len(datasets.load("speech_commands", "train", root=other)) == 1
+
+
+def test_root_may_be_relative(small_set, monkeypatch):
+    monkeypatch.chdir(small_set / "SpeechCommands" / "speech_commands_v0.02" / "right")
+    for place in ("..", "../../..", "../."):
+        assert len(datasets.load("speech_commands", "train", root=place)) == 1
+
+
+def test_absent_listed_clips_are_left_out_and_said(small_set):
+    (small_set / "SpeechCommands/speech_commands_v0.02/right/cccc_nohash_0.wav").unlink()
+    found = datasets.load("speech_commands", "test", root=small_set, words="all")
+    assert found.labels == ["left"]
+    assert any("1 clip named in testing_list.txt is not here" in note for note in found.notes)
+
+
+def test_notes_say_how_much_of_a_word_is_here(small_set):
+    notes = datasets.load("speech_commands", root=small_set, words=["right", "stop"]).notes
+    assert any("'right': 3 of 3,778" in note and "none of 'stop'" in note for note in notes)
+
+
+def test_a_word_that_is_not_unpacked_names_the_words_that_are(small_set):
+    with pytest.raises(FileNotFoundError, match=r"'stop'.*left, right.*vqlab download"):
+        datasets.load("speech_commands", root=small_set, words="stop")
+
+
+def test_without_lists_the_published_rule_makes_the_splits(small_set):
+    base = small_set / "SpeechCommands" / "speech_commands_v0.02"
+    (base / "testing_list.txt").unlink()
+    for split in ("train", "validation", "test"):
+        write(base / "stop" / f"{name_with_split(split)}_nohash_0.wav", tone())
+    for split in ("train", "validation", "test"):
+        found = datasets.load("speech_commands", split, root=small_set, words="stop")
+        assert found.speakers == [name_with_split(split)]
+        assert any("missing" in note for note in found.notes)
+
+
+def test_a_speaker_of_the_test_split_is_taken_out_of_the_others(small_set):
+    base = small_set / "SpeechCommands" / "speech_commands_v0.02"
+    (base / "testing_list.txt").write_text("right/cccc_nohash_0.wav\n")  # left/cccc is forgotten
+    found = datasets.load("speech_commands", "train", root=small_set, words="all")
+    assert set(found.speakers) == {"aaaa"}
+    assert any("1 clip of the train split left out" in note for note in found.notes)
+
+
+def test_stray_files_do_not_stop_the_index(small_set):
+    base = small_set / "SpeechCommands" / "speech_commands_v0.02"
+    write(base / "right" / "dddd_nohash_copy.wav", tone())
+    (base / "right" / "._aaaa_nohash_0.wav").write_bytes(b"\0\5\x16\7")
+    (base / "validation_list.txt").write_text("\nright/bbbb_nohash_0.wav\n\n")
+    found = datasets.load("speech_commands", "all", root=small_set)
+    assert found.speakers == ["aaaa", "bbbb", "cccc"]
+    assert found.notes[0].startswith("2 files not named")
+    assert not any("not here" in note for note in found.notes)
+
+
+def test_both_versions_are_found_apart(small_set):
+    with pytest.raises(FileNotFoundError, match="v0.01"):
+        datasets.load("speech_commands", root=small_set, version="v0.01")
+    with pytest.raises(FileNotFoundError, match="v0.01"):  # the folder itself has the other's name
+        at = small_set / "SpeechCommands/speech_commands_v0.02"
+        datasets.load("speech_commands", root=at, version="v0.01")
+    base = small_set / "SpeechCommands"
+    (base / "speech_commands_v0.02").rename(base / "speech_commands_v0.01")
+    assert len(datasets.load("speech_commands", root=small_set, version="v0.01")) == 1
+
+
+def test_counts_of_the_complete_sets_add_up_to_the_published_totals():
+    assert sum(speech_commands.CLIPS["v0.02"].values()) == 105_829
+    assert sum(speech_commands.CLIPS["v0.01"].values()) == 64_721
+    assert set(speech_commands.CLIPS["v0.01"]) < set(speech_commands.CLIPS["v0.02"])
+
+
+def test_words_reads_flac_in_the_same_layout(tmp_path):
+    for speaker in ("aaaa", "bbbb", "cccc"):
+        write(tmp_path / "yes" / f"{speaker}_nohash_0.flac", tone(0.6))
+    (tmp_path / "validation_list.txt").write_text("yes/bbbb_nohash_0.flac\n")
+    (tmp_path / "testing_list.txt").write_text("yes/cccc_nohash_0.flac\n")
+    for split, speaker in (("train", "aaaa"), ("validation", "bbbb"), ("test", "cccc")):
+        found = datasets.load("words", split, root=tmp_path)
+        assert found.speakers == [speaker] and found[0].waveform.shape == (RATE,)
+    with pytest.raises(ValueError, match=r"'no'.*yes"):
+        datasets.load("words", root=tmp_path, words="no")
+
+
+def test_bundled_words_have_ten_words_and_no_speaker_in_two_splits():
+    try:
+        everything = datasets.load("words", "all")
+    except FileNotFoundError as error:
+        pytest.skip(f"no bundled words in this checkout: {error}")
+    assert len(everything.classes) == 10
+    parts = [set(datasets.load("words", s).speakers) for s in ("train", "validation", "test")]
+    assert all(parts) and set().union(*parts) == set(everything.speakers)
+    assert sum(map(len, parts)) == len(set(everything.speakers))
+    clean = everything.scan()
+    assert len(clean) == len(everything) and clean.notes == []
+
+
+# Items
+
+
+def test_items_hold_what_was_recorded_and_are_decoded_when_asked(small_set):
+    found = datasets.load("speech_commands", "train", root=small_set)
+    item = found[0]
+    assert (item.sample_rate, item.label, item.speaker, item.gain_db) == (RATE, "right", "aaaa", 0)
+    assert item.waveform.dtype == torch.float32
+    np.testing.assert_allclose(item.waveform.numpy(), tone(), atol=1 / 32768)
+    item.path.unlink()
+    assert found.labels == ["right"]
+    with pytest.raises(FileNotFoundError):
+        found[0]
+
+
+def test_a_dataset_is_a_sequence(small_set):
+    found = datasets.load("speech_commands", "all", root=small_set, words="all")
+    assert [item.speaker for item in found] == found.speakers
+    part = found[-2:]
+    assert isinstance(part, datasets.Dataset) and part.classes == found.classes
+    assert part.speakers == found.speakers[-2:] and found[-1].speaker == "cccc"
+    with pytest.raises(IndexError):
+        found[6]
+
+
+def test_limit_keeps_every_word(small_set):
+    found = datasets.load("speech_commands", "all", root=small_set, words="all", limit=2)
+    assert found.labels == ["left", "right"]
+    assert len(datasets.load("speech_commands", "all", root=small_set, limit=99)) == 3
+
+
+def test_level_is_reached_and_can_be_taken_back(small_set):
+    plain = datasets.load("speech_commands", root=small_set)[0]
+    levelled = datasets.load("speech_commands", root=small_set, level_db=-23.0)[0]
+    assert audio.level(levelled.waveform) == pytest.approx(-23.0, abs=0.01)
+    assert levelled.gain_db != 0
+    back = levelled.waveform / 10 ** (levelled.gain_db / 20)
+    torch.testing.assert_close(back, plain.waveform)
+
+
+def test_cropping_keeps_the_word_and_padding_keeps_it_whole(tmp_path):
+    long = np.zeros(4 * RATE)
+    long[int(2.9 * RATE) : int(3.4 * RATE)] = tone(0.5)
+    write(tmp_path / "a.wav", long)
+    write(tmp_path / "b.wav", tone(0.5))
+    for item in datasets.load("folder", "all", root=tmp_path):
+        assert item.waveform.shape == (RATE,)
+        assert float(item.waveform.square().sum()) == pytest.approx(
+            (tone(0.5) ** 2).sum(), rel=1e-2
+        )
+
+
+def test_natural_length_is_kept_and_does_not_stack(tmp_path):
+    write(tmp_path / "a.wav", tone(0.5))
+    write(tmp_path / "b.wav", tone(0.7))
+    found = datasets.load("folder", "all", root=tmp_path, seconds=None)
+    assert [len(item.waveform) for item in found] == [8000, 11200]
+    with pytest.raises(ValueError, match="seconds=1.0"):
+        found.waveforms()
+    assert found[:1].waveforms().shape == (1, 8000)
+
+
+def test_waveforms_are_the_items_in_order(small_set):
+    found = datasets.load("speech_commands", "all", root=small_set, words="all", level_db=-30)
+    assert torch.equal(found.waveforms(), torch.stack([item.waveform for item in found]))
+
+
+# Odd files
+
+
+@pytest.fixture
+def odd_folder(tmp_path: Path) -> Path:
+    root = tmp_path / "odd"
+    write(root / "good" / "mono.wav", tone())
+    write(root / "good" / "eight_bit.wav", tone(), subtype="PCM_U8")
+    write(root / "good" / "stereo.wav", np.stack([tone(1, 44100), 0 * tone(1, 44100)], 1), 44100)
+    write(root / "bad" / "silent.wav", np.zeros(RATE))
+    write(root / "bad" / "fifty.wav", tone()[:50])
+    (root / "bad" / "text.wav").write_text("this is no sound")
+    (root / "bad" / "empty.wav").write_bytes(b"")
+    (root / "good" / "readme.txt").write_text("about these sounds")
+    (root / "good" / ".hidden.wav").write_text("left by a system")
+    return root
+
+
+def test_odd_files_of_a_folder_are_handled_and_said(odd_folder):
+    found = datasets.load("folder", "all", root=odd_folder)
+    names = [entry.path.name for entry in found.entries]
+    assert names == ["silent.wav", "eight_bit.wav", "mono.wav", "stereo.wav"]
+    said = " ".join(found.notes)
+    assert "2 clips cannot be read as sound: left out (bad/empty.wav, bad/text.wav)" in said
+    assert "1 clip shorter than 0.1 s: left out (bad/fifty.wav)" in said
+    assert "1 file (1 .txt)" in said and "hidden" not in said
+
+    rows = found.waveforms()
+    assert rows.shape == (4, RATE) and not rows[0].any()
+    np.testing.assert_allclose(rows[1], tone(), atol=1 / 128)
+    middle = slice(1000, -1000)  # a resampler rings at the ends
+    np.testing.assert_allclose(rows[3][middle], tone()[middle] / 2, atol=2e-3)
+    said = " ".join(found.notes)
+    assert "1 clip silent" in said and "bad/silent.wav" in said
+    assert "1 clip with more than one channel, mixed to one (good/stereo.wav)" in said
+    assert "1 clip at another sample rate, resampled to 16000 Hz (good/stereo.wav)" in said
+
+
+def test_scan_leaves_out_what_is_no_use(odd_folder):
+    found = datasets.load("folder", "all", root=odd_folder)
+    (odd_folder / "good" / "mono.wav").write_text("broken since")
+    clean = found.scan()
+    assert [entry.path.name for entry in clean.entries] == ["eight_bit.wav", "stereo.wav"]
+    assert clean.labels == ["good", "good"] and clean.waveforms().shape == (2, RATE)
+    said = " ".join(clean.notes)
+    assert "silent (no sample above 0.0001): left out (bad/silent.wav)" in said
+    assert "mixed to one" in said and said.count("stereo.wav") == 2
+    assert len(found) == 4  # the old one is as it was
+
+
+def test_a_broken_clip_says_which_and_what_to_do(small_set):
+    base = small_set / "SpeechCommands" / "speech_commands_v0.02"
+    (base / "right" / "aaaa_nohash_0.wav").write_text("no sound")
+    found = datasets.load("speech_commands", "all", root=small_set)
+    with pytest.raises(ValueError, match=r"aaaa_nohash_0\.wav.*scan\(\)"):
+        found.waveforms()
+    assert found.scan().speakers == ["bbbb", "cccc"]
+
+
+# A folder
+
+
+def test_subfolders_are_labels(tmp_path):
+    for place in ("dog/a.wav", "cat/b.flac", "cat/wild/c.ogg", "d.mp3", "dog/e.aiff"):
+        write(tmp_path / "pets" / place, tone())
+    found = datasets.load("folder", "all", root=tmp_path / "pets")
+    assert found.classes == ["cat", "cat/wild", "dog", "pets"]
+    assert found.waveforms().abs().amax(1).min() > 0.2  # every format was decoded
+    assert datasets.load("folder", "all", root=tmp_path / "pets", words="dog").labels == ["dog"] * 2
+    with pytest.raises(ValueError, match=r"'cow'.*cat/wild"):
+        datasets.load("folder", "all", root=tmp_path / "pets", words="cow")
+
+
+@pytest.mark.parametrize(
+    ("name", "speaker"),
+    [
+        ("0132a06d_nohash_3.wav", "0132a06d"),
+        ("7_jackson_12.wav", "jackson"),
+        ("84-121123-0001.flac", "84"),
+        ("my recording.wav", "my recording"),
+    ],
+)
+def test_speaker_is_read_from_the_name(name, speaker):
+    assert any_folder.speaker(Path(name)) == speaker
+
+
+@settings(max_examples=50)
+@given(st.sets(st.text(min_size=1, max_size=5), min_size=3, max_size=40))
+def test_every_split_has_speakers_and_they_do_not_depend_on_order(speakers):
+    part = any_folder.split_of_speakers(speakers)
+    assert set(part.values()) == {"train", "validation", "test"} and part.keys() == speakers
+    assert part == any_folder.split_of_speakers(set(sorted(speakers, reverse=True)))
+    held_out = sum(split != "train" for split in part.values())
+    assert held_out == 2 * max(1, round(len(speakers) / 10))
+
+
+def test_two_speakers_are_too_few_for_splits(tmp_path):
+    for name in ("0_ann_0.wav", "0_ann_1.wav", "0_bob_0.wav"):
+        write(tmp_path / name, tone())
+    assert len(datasets.load("folder", "train", root=tmp_path)) == 3
+    with pytest.raises(ValueError, match="2 speakers.*split='all'"):
+        datasets.load("folder", "test", root=tmp_path)
+
+
+def test_a_folder_without_sound_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no sound file"):
+        datasets.load("folder", "all", root=tmp_path)
+    with pytest.raises(FileNotFoundError, match="not a folder"):
+        datasets.load("folder", "all", root=tmp_path / "nowhere")
+
+
+# Bad options and places
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (dict(name="wrods"), r"'wrods'.*words, speech_commands, folder"),
+        (dict(split="training"), r"'training'.*train, validation, test, all"),
+        (dict(name="speech_commands", words="rigth"), r"'rigth'.*right.*'all'"),
+        (dict(name="speech_commands", words="visual", version="v0.01"), "'visual'.*v0.01"),
+        (dict(name="speech_commands", words=[]), "No word was chosen"),
+        (dict(name="speech_commands", version="v3"), r"'v3'.*v0\.01, v0\.02"),
+        (dict(name="speech_commands", seconds=-1.0), "-1.0.*positive"),
+        (dict(name="speech_commands", level_db=3), r"3.*-80 to 0"),
+        (dict(name="speech_commands", limit=0), "0.*from 1"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_what_is_allowed(small_set, arguments, said):
+    with pytest.raises(ValueError, match=said):
+        datasets.load(root=small_set, **arguments)
+
+
+def test_missing_recordings_name_the_three_ways(tmp_path, monkeypatch):
+    monkeypatch.delenv("VQLAB_DATA", raising=False)
+    monkeypatch.setattr(_paths, "download_folder", lambda: tmp_path / "none")
+    with pytest.raises(FileNotFoundError) as error:
+        datasets.load("speech_commands")
+    for way in ("root=", "VQLAB_DATA", "python -m vqlab download speech_commands"):
+        assert way in str(error.value)
+
+
+def test_option_comes_before_environment_before_download_folder(small_set, tmp_path, monkeypatch):
+    monkeypatch.setattr(_paths, "download_folder", lambda: small_set)
+    monkeypatch.setenv("VQLAB_DATA", str(tmp_path))  # has no set: the next place is asked
+    assert len(datasets.load("speech_commands")) == 1
+    with pytest.raises(FileNotFoundError):
+        datasets.load("speech_commands", root=tmp_path)
+    monkeypatch.setattr(_paths, "download_folder", lambda: tmp_path)
+    monkeypatch.setenv("VQLAB_DATA", str(small_set))
+    assert len(datasets.load("speech_commands")) == 1
+
+
+def test_bundled_finds_a_checkout_and_a_wheel_and_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(_paths, "_PACKAGE", tmp_path / "vqlab")
+    for place in ("vqlab/_data/words", "data/weights"):
+        (tmp_path / place).mkdir(parents=True)
+    assert _paths.bundled("words") == tmp_path / "vqlab/_data/words"
+    assert _paths.bundled("weights") == tmp_path / "data/weights"
+    with pytest.raises(FileNotFoundError, match="'voices/x.flac'"):
+        _paths.bundled("voices", "x.flac")
+
+
+# The real recordings
+
+
+@pytest.mark.parametrize(("words", "counts"), [("right", (1045, 216, 235)), ("all", None)])
+def test_real_splits_have_their_known_sizes_and_no_common_speaker(recordings, words, counts):
+    splits = ("train", "validation", "test")
+    parts = [datasets.load("speech_commands", s, root=recordings, words=words) for s in splits]
+    speakers = [set(part.speakers) for part in parts]
+    assert all(not a & b for n, a in enumerate(speakers) for b in speakers[n + 1 :])
+    for part, split in zip(parts, splits, strict=True):
+        assert all(speech_commands.which_set(name) == split for name in set(part.speakers))
+    if len(datasets.load("speech_commands", "all", root=recordings, words="all")) == 4174:
+        assert tuple(map(len, parts)) == (counts or (3440, 327, 407))
+
+
+def test_real_clips_are_one_second_and_sound(recordings):
+    found = datasets.load("speech_commands", "test", root=recordings, limit=60)
+    clean = found.scan()
+    assert len(clean) == 60
+    rows = clean.waveforms()
+    assert rows.shape == (60, RATE) and rows.abs().amax(1).min() > 1e-3
+
+
+def test_official_lists_with_a_partly_unpacked_real_set(recordings, tmp_path):
+    """The complete lists of v0.02 name 20,986 clips; those that are here must load all the same."""
+    real = recordings / "SpeechCommands" / "speech_commands_v0.02"
+    official = real / "testing_list.official.txt"
+    if not official.is_file():
+        pytest.skip("no official lists beside the recordings")
+    (tmp_path / "validation_list.txt").write_text(
+        (real / "validation_list.official.txt").read_text()
+    )
+    (tmp_path / "testing_list.txt").write_text(official.read_text())
+    (tmp_path / "right").symlink_to(real / "right")
+    found = datasets.load("speech_commands", "test", root=tmp_path)
+    assert len(found) == 235
+    assert any("clips named in testing_list.txt are not here" in note for note in found.notes)
+
+
+def test_foreign_digits_are_read_as_a_folder(recordings):
+    digits = recordings / "free-spoken-digit-dataset" / "recordings"
+    if not digits.is_dir():
+        pytest.skip("no spoken digits beside the recordings")
+    parts = [datasets.load("folder", s, root=digits) for s in ("train", "validation", "test")]
+    assert [len(set(part.speakers)) for part in parts] == [4, 1, 1]
+    item = parts[2][0]
+    assert item.sample_rate == RATE and item.waveform.shape == (RATE,)
+    assert any("another sample rate" in note for note in parts[2].notes)

@@ -1,0 +1,149 @@
+"""Models: any bottleneck fits any encoder and decoder, in one dimension and in two."""
+
+import math
+
+import pytest
+import torch
+
+from vqlab import models, networks
+from vqlab.quantize import (
+    FiniteScalarQuantizer,
+    ResidualQuantizer,
+    VectorQuantizer,
+    WrongAxesVectorQuantizer,
+)
+
+BOTTLENECKS = {
+    "identity": lambda: models.Identity(4),
+    "gaussian": lambda: models.Gaussian(4),
+    "vq": lambda: VectorQuantizer(4, 8),
+    "rvq": lambda: ResidualQuantizer(4, 8, 3),
+    "fsq": lambda: FiniteScalarQuantizer([5, 4], dim=4),
+}
+
+
+def autoencoder(bottleneck, dimensions):
+    wide = 8 if isinstance(bottleneck, models.Gaussian) else 4
+    if dimensions == 1:
+        encoder = networks.Encoder1d(6, wide, width=8, stride=2, blocks=1)
+        decoder = networks.Decoder1d(4, 6, width=8, stride=2, blocks=1)
+        return models.Autoencoder(encoder, bottleneck, decoder), torch.randn(3, 6, 20)
+    encoder = networks.Encoder2d(1, wide, units=8)
+    decoder = networks.Decoder2d(4, 1, units=8)
+    return models.Autoencoder(encoder, bottleneck, decoder), torch.randn(3, 1, 16, 24)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+@pytest.mark.parametrize("name", BOTTLENECKS)
+def test_output_has_the_shape_of_the_input(name, dimensions):
+    model, x = autoencoder(BOTTLENECKS[name](), dimensions)
+    y, quantized = model(x)
+    assert y.shape == x.shape
+    assert torch.isfinite(quantized.loss)
+    assert quantized.z.shape[1] == 4
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+@pytest.mark.parametrize("name", ["vq", "rvq", "fsq"])
+def test_decoding_the_codes_gives_what_the_model_gave(name, dimensions):
+    model, x = autoencoder(BOTTLENECKS[name](), dimensions)
+    model(x)  # one training batch starts the codebooks
+    model.eval()
+    y, quantized = model(x)
+    codes = model.codes(x)
+    assert torch.equal(codes, quantized.codes)
+    positions = x.shape[2:] if dimensions == 1 else x.shape[2:]
+    assert codes.shape[2:] == tuple(n // model.stride for n in positions)
+    torch.testing.assert_close(model.decode(codes), y, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["identity", "gaussian"])
+def test_a_bottleneck_without_codes_says_so(name):
+    model, x = autoencoder(BOTTLENECKS[name](), 1)
+    with pytest.raises(ValueError, match="has no codes"):
+        model.codes(x)
+
+
+@pytest.mark.parametrize("name", BOTTLENECKS)
+def test_every_encoder_weight_gets_a_gradient(name):
+    model, x = autoencoder(BOTTLENECKS[name](), 1)
+    y, quantized = model(x)
+    ((y - x).square().mean() + quantized.loss).backward()
+    for weight in model.encoder.parameters():
+        assert weight.grad is not None and weight.grad.abs().sum() > 0
+
+
+def test_gaussian_divergence_against_the_formula_by_hand():
+    # One position, two dimensions: mean (1, 0), variance (1, e): KL = 0.5 * 1 + 0.5 * (e - 1 - 1).
+    z_e = torch.tensor([[1.0, 0.0, 0.0, 1.0]]).reshape(1, 4, 1)
+    loss = models.Gaussian(2).eval()(z_e).loss
+    assert loss.item() == pytest.approx(0.5 + 0.5 * (math.e - 2), rel=1e-6)
+
+
+def test_gaussian_divergence_equals_torch_distributions():
+    torch.manual_seed(0)
+    mean, log_variance = torch.randn(5, 3, 7), torch.randn(5, 3, 7)
+    normal = torch.distributions.Normal
+    expected = torch.distributions.kl_divergence(
+        normal(mean, (0.5 * log_variance).exp()), normal(0.0, 1.0)
+    ).sum(dim=(1, 2)).mean()  # fmt: skip
+    loss = models.Gaussian(3, beta=0.5)(torch.cat([mean, log_variance], dim=1)).loss
+    torch.testing.assert_close(loss, 0.5 * expected)
+
+
+def test_gaussian_samples_in_training_and_takes_the_mean_in_evaluation():
+    torch.manual_seed(0)
+    z_e = torch.cat([torch.full((1, 1, 20000), 2.0), torch.full((1, 1, 20000), math.log(9.0))], 1)
+    bottleneck = models.Gaussian(1)
+    z = bottleneck(z_e).z
+    assert z.mean().item() == pytest.approx(2.0, abs=0.1)
+    assert z.std().item() == pytest.approx(3.0, abs=0.1)
+    assert torch.equal(bottleneck.eval()(z_e).z, torch.full((1, 1, 20000), 2.0))
+
+
+def test_gaussian_names_the_channels_it_needs():
+    with pytest.raises(ValueError, match="needs 8 channels"):
+        models.Gaussian(4)(torch.zeros(1, 4, 2))
+
+
+def test_tutorial_has_its_published_shapes():
+    model = models.tutorial().eval()
+    x = torch.rand(1, 1, 128, 32)
+    assert model.encoder(x).shape == (1, 256, 32, 8)
+    assert model(x)[0].shape == x.shape
+    assert model.codes(x).shape == (1, 1, 32, 8)
+    assert model.bottleneck.bits_per_position * 32 * 8 == 2304  # bits for one second
+
+
+def test_tutorial_as_published_groups_one_channels_picture_into_a_vector():
+    """The axis mistake runs without an error because 32 * 8 = 256 = D; the vectors are others."""
+    torch.manual_seed(0)
+    published, right = models.tutorial(published=True), models.tutorial()
+    assert isinstance(published.bottleneck, WrongAxesVectorQuantizer)
+    z_e = torch.randn(1, 256, 32, 8)
+    wrong = published.bottleneck._to_vectors(z_e)
+    assert wrong.shape == right.bottleneck._to_vectors(z_e).shape == (256, 256)
+    assert torch.equal(wrong[5], z_e[0, 5].flatten())  # a channel's picture
+    assert torch.equal(right.bottleneck._to_vectors(z_e)[5], z_e[0, :, 0, 5])  # a position's vector
+
+
+def test_thesis_defaults_and_start():
+    model = models.thesis(units=16)
+    x = torch.rand(1, 1, 64, 64)
+    assert model(x)[0].shape == x.shape
+    weight = model.encoder[0].weight
+    assert weight.abs().max() <= 0.04 and 0.01 < weight.std() < 0.025
+    vae = models.thesis(models.Gaussian(3), units=16)
+    assert vae(x)[0].shape == x.shape
+
+
+def test_speech_model_works_at_fewer_stages_and_any_length():
+    torch.manual_seed(0)
+    model = models.speech(n_mels=8, dim=4, codebook_size=16, width=16, decoder_blocks=1)
+    model(torch.randn(4, 8, 40))
+    model.eval()
+    for frames in (2, 30, 102):
+        codes = model.codes(torch.randn(1, 8, frames))
+        assert codes.shape == (1, 3, frames // 2)
+        for stages in (1, 2, 3):
+            assert model.decode(codes[:, :stages]).shape == (1, 8, frames)

@@ -1,0 +1,223 @@
+"""Training: it learns, it stops and resumes exactly, and its reports say what happened."""
+
+import json
+
+import pytest
+import torch
+
+from vqlab import models, training
+from vqlab.features import Features
+from vqlab.spectral import MelConfig
+
+
+def small_model(**options):
+    return models.speech(
+        n_mels=16, dim=8, codebook_size=16, stages=2, width=16, decoder_blocks=1, **options
+    )
+
+
+FEATURES = Features(MelConfig(n_fft=256, hop_length=160, n_mels=16), mean=-40.0, std=20.0)
+
+
+def tones(n=24, samples=3200, seed=1):
+    """Sounds of two partials under a hump: enough structure to learn, made in a moment."""
+    draw = torch.Generator().manual_seed(seed)
+    t = torch.arange(samples) / 16000
+    pitch = 100 + 300 * torch.rand(n, 1, generator=draw)
+    hump = torch.hann_window(samples)
+    return 0.2 * hump * (torch.sin(6.283 * pitch * t) + torch.sin(6.283 * 5 * pitch * t))
+
+
+def fit(model, out=None, steps=8, **options):
+    return training.fit(
+        model, tones(), tones(8, seed=2), features=FEATURES, out=out, steps=steps,
+        report_every=4, batch_size=8, device="cpu", progress=False, **options,
+    )  # fmt: skip
+
+
+def weights_equal(a, b):
+    return all(torch.equal(x, b.state_dict()[name]) for name, x in a.state_dict().items())
+
+
+def test_one_batch_can_be_learned_by_heart():
+    torch.manual_seed(0)
+    model = small_model(dropout=0.0)
+    x = tones(4)
+    before = training.evaluate(model, x, features=FEATURES)
+    run = training.fit(
+        model, x, x, features=FEATURES, steps=250, report_every=250, batch_size=4,
+        learning_rate=3e-3, device="cpu", progress=False,
+    )  # fmt: skip
+    assert run.best["validation_error"] < 0.2 * before
+
+
+def test_the_same_seed_gives_the_same_weights():
+    models_ = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        model = small_model()
+        fit(model, seed=3)
+        models_.append(model)
+    assert weights_equal(*models_)
+
+
+def test_another_seed_gives_other_weights():
+    models_ = []
+    for seed in (3, 4):
+        torch.manual_seed(3)
+        model = small_model()
+        fit(model, seed=seed)
+        models_.append(model)
+    assert not weights_equal(*models_)
+
+
+def test_a_run_interrupted_and_resumed_equals_one_that_was_not(tmp_path):
+    torch.manual_seed(0)
+    whole = small_model()
+    expected = fit(whole, tmp_path / "whole", augment=training.shift_and_gain)
+
+    torch.manual_seed(0)
+    first = small_model()
+
+    def interrupt(run):
+        if run.step == 4:
+            raise KeyboardInterrupt
+
+    stopped = fit(first, tmp_path / "cut", on_report=interrupt, augment=training.shift_and_gain)
+    assert stopped.stopped and stopped.step == 4
+    torch.manual_seed(99)  # a new process would not know the old random state
+    second = small_model()
+    resumed = fit(second, tmp_path / "cut", augment=training.shift_and_gain)
+    assert weights_equal(whole, second)
+    keys = ("step", "loss", "error", "validation_error", "used")
+    for a, b in zip(expected.history, resumed.history, strict=True):
+        assert [a[k] for k in keys] == [b[k] for k in keys]
+    lines = (tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [4, 8]
+
+
+def test_a_finished_run_is_taken_up_with_its_best_weights(tmp_path):
+    torch.manual_seed(0)
+    model = small_model()
+    fit(model, tmp_path)
+    again = small_model()
+    run = fit(again, tmp_path)
+    assert run.step == 8 and weights_equal(model, again)
+
+
+def test_an_interruption_keeps_what_was_learned():
+    torch.manual_seed(0)
+    model = small_model()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    def interrupt(run):
+        raise KeyboardInterrupt
+
+    run = fit(model, on_report=interrupt)
+    assert run.stopped and run.step == 4 and run.history
+    assert any(not torch.equal(t, before[name]) for name, t in model.state_dict().items())
+
+
+def test_the_best_weights_are_kept_not_the_last():
+    torch.manual_seed(0)
+    model = small_model()
+
+    def spoil(run):
+        if run.step == 4:
+            with torch.no_grad():
+                for weight in model.parameters():
+                    weight.mul_(30)
+
+    run = fit(model, on_report=spoil, learning_rate=1e-6)
+    assert run.best["step"] == 4
+    error = training.evaluate(model, tones(8, seed=2), features=FEATURES, batch_size=8)
+    assert error == pytest.approx(run.best["validation_error"], rel=1e-6)
+
+
+def test_a_folder_with_other_settings_is_refused(tmp_path):
+    fit(small_model(), tmp_path)
+    with pytest.raises(ValueError, match="learning_rate = 0.0005, not 0.1"):
+        fit(small_model(), tmp_path, learning_rate=0.1)
+
+
+def test_minutes_count_on_the_clock_that_was_given():
+    ticks = iter(range(1000))
+    run = training.fit(
+        small_model(), tones(), tones(8, seed=2), features=FEATURES, minutes=1, batch_size=8,
+        report_every=100, clock=lambda: 2.0 * next(ticks), device="cpu", progress=False,
+    )  # fmt: skip
+    assert 5 < run.step < 30 and run.seconds >= 60
+
+
+def test_the_learning_rate_falls_along_a_cosine():
+    rates = fit(small_model(), steps=100).history
+    rates = [report["learning_rate"] for report in rates if report["step"] > 50]
+    assert rates == sorted(rates, reverse=True) and rates[-1] < 1e-5
+
+
+def test_reports_count_codes_over_all_batches_and_per_stage():
+    report = fit(small_model()).history[0]
+    assert len(report["used"]) == len(report["entropy_bits"]) == 2
+    assert all(1 <= n <= 16 for n in report["used"])
+    assert report["perplexity"] <= 16
+
+
+def test_pictures_are_trained_without_features():
+    torch.manual_seed(0)
+    model = models.thesis(models.Identity(2), units=8)
+    x = torch.rand(8, 1, 16, 16)
+    run = training.fit(
+        model, x, x, steps=40, report_every=20, learning_rate=1e-2, device="cpu", progress=False
+    )
+    assert run.history[-1]["validation_error"] < run.history[0]["validation_error"]
+    assert "used" not in run.history[0]
+
+
+def test_items_may_be_read_one_by_one():
+    class Lazy:
+        def __len__(self):
+            return 8
+
+        def __getitem__(self, index):
+            return tones(8)[index]
+
+    run = training.fit(
+        small_model(), Lazy(), Lazy(), features=FEATURES, steps=2, batch_size=4, device="cpu",
+        progress=False,
+    )  # fmt: skip
+    assert run.step == 2
+
+
+@pytest.mark.parametrize("budget", [{}, {"minutes": 1.0, "steps": 1}])
+def test_one_budget_is_needed(budget):
+    with pytest.raises(ValueError, match="either minutes or steps"):
+        training.fit(small_model(), tones(), tones(), features=FEATURES, **budget)
+
+
+def test_an_empty_set_is_refused():
+    with pytest.raises(ValueError, match="training set is empty"):
+        training.fit(small_model(), tones()[:0], tones(), features=FEATURES, steps=1)
+
+
+def test_a_loss_that_is_not_a_number_ends_the_training():
+    with pytest.raises(FloatingPointError, match="lower the learning rate"):
+        fit(small_model(), steps=20, learning_rate=1e30)
+
+
+def test_shifting_keeps_length_and_loses_at_most_a_tenth():
+    torch.manual_seed(0)
+    batch = torch.zeros(50, 1000)
+    batch[:, 500] = 1.0
+    moved = training.shift_and_gain(batch)
+    places = moved.argmax(dim=1)
+    assert moved.shape == batch.shape
+    assert places.min() >= 400 and places.max() <= 600 and len(places.unique()) > 20
+    gains = 20 * moved.amax(dim=1).log10()
+    assert 1.5 < gains.std() < 5
+
+
+def test_mel_loss_by_hand():
+    output = torch.tensor([[[1.0, 3.0], [0.0, 0.0]]])
+    target = torch.zeros(1, 2, 2)
+    # values: (1 + 3) / 4; along time: (2 + 0) / 2; along frequency: (1 + 3) / 2
+    assert training.mel_loss(output, target).item() == pytest.approx(1 + 1 + 2)

@@ -1,0 +1,132 @@
+"""Any folder of sound files as a data set, with its subfolders as labels.
+
+The one idea: what the name of a file says about the speaker decides its split, so that nobody is
+heard both in training and in testing. The speakers are put in the order of a hash of their names;
+the first tenth is the test split, the next tenth validation, the rest training. The same files
+always give the same splits; adding a speaker can move another one, so keep the folder as it is
+between training and testing.
+
+Notebook: 06
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from vqlab import _paths
+from vqlab.datasets.items import Entry, counted, header_oddities, sentence
+from vqlab.datasets.speech_commands import choose
+
+ENDINGS = frozenset(
+    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64".split()
+)
+
+# How well-known sets put the speaker into the file name (without its ending).
+_SPEAKER = (
+    re.compile(r"(.+)_nohash_\d+"),  # Speech Commands: 00b01445_nohash_0
+    re.compile(r"\d+_(.+)_\d+"),  # Free Spoken Digit Dataset: 7_jackson_12
+    re.compile(r"(\d+)-\d+-\d+"),  # LibriSpeech: 84-121123-0001
+)
+
+
+def index(
+    split: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    words: Sequence[str] | None = None,
+) -> tuple[list[Entry], list[str], list[str]]:
+    """The clips of a split, the labels, and sentences on what was left out or is odd.
+
+    Every header is read: files that are no sound, and clips under 0.1 s, are left out and said.
+    words : the chosen labels; None for all
+
+    Raises FileNotFoundError when the folder is missing or holds no sound; ValueError for an unknown
+    label, and when there are too few speakers for splits.
+    """
+    folder = _paths.recordings_root(root)
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder} is not a folder. Give load('folder', root=…) a folder of sound files."
+        )
+    paths, others = _sound_files(folder)
+    odd: dict[str, list[Path]] = {"unreadable": [], "short": []}
+    good = []
+    for path in tqdm(paths, "reading headers", delay=2, leave=False):
+        bad = header_oddities(path) & odd.keys()
+        for kind in bad:
+            odd[kind].append(path)
+        if not bad:
+            good.append(path)
+    notes = [sentence(kind, found, dropped=True) for kind, found in odd.items() if found]
+    if others:
+        kinds = ", ".join(f"{n} {end or 'without ending'}" for end, n in others.most_common(4))
+        notes.append(f"Skipped what is no sound file: {counted(others.total(), 'file')} ({kinds}).")
+    if not good:
+        raise FileNotFoundError(
+            f"{folder} holds no sound file that can be read (wav, flac, ogg, mp3, aiff, au). "
+            + " ".join(notes)
+        )
+    everything = [Entry(path, _label(path, folder), speaker(path)) for path in good]
+    labels = sorted({entry.label for entry in everything})
+    chosen = choose(words, labels, f"the folder {folder.name!r}")
+    part = split_of_speakers({entry.speaker for entry in everything})
+    if split in ("validation", "test") and split not in part.values():
+        raise ValueError(
+            f"{folder} has {counted(len(part), 'speaker')}, too few for a "
+            f"{split} split (three at least). Use split='all'."
+        )
+    entries = [
+        entry
+        for entry in everything
+        if entry.label in chosen and split in ("all", part[entry.speaker])
+    ]
+    return entries, chosen, notes
+
+
+def speaker(path: Path) -> str:
+    """Who speaks, by the file's name; a name that says nothing counts as its own speaker.
+
+    >>> speaker(Path("right/00b01445_nohash_0.wav")), speaker(Path("7_jackson_12.wav"))
+    ('00b01445', 'jackson')
+    """
+    for pattern in _SPEAKER:
+        found = pattern.fullmatch(path.stem)
+        if found:
+            return found.group(1)
+    return path.stem
+
+
+def split_of_speakers(speakers: set[str]) -> dict[str, str]:
+    """Each speaker's split, 80 : 10 : 10, with one speaker at least in each from three on."""
+    order = sorted(speakers, key=lambda name: hashlib.sha1(name.encode()).hexdigest())
+    tenth = max(1, round(0.1 * len(order))) if len(order) >= 3 else 0
+    return {
+        name: "test" if n < tenth else "validation" if n < 2 * tenth else "train"
+        for n, name in enumerate(order)
+    }
+
+
+def _sound_files(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """The sound files below a folder, by name, and how many others there are of each ending."""
+    paths, others = [], Counter[str]()
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if hidden or not path.is_file():
+            continue
+        if path.suffix.lower() in ENDINGS:
+            paths.append(path)
+        else:
+            others[path.suffix.lower()] += 1
+    return paths, others
+
+
+def _label(path: Path, folder: Path) -> str:
+    """The subfolders between the folder and the file; the folder's own name at the top."""
+    return path.parent.relative_to(folder).as_posix().removeprefix(".") or folder.resolve().name

@@ -1,0 +1,225 @@
+"""The two types every data set returns: `Item`, one sound, and `Dataset`, a sequence of them.
+
+The one idea: a data set is a list of paths with their label and speaker, and a file is decoded only
+when its item is asked for. So 105,000 clips load as readily as 30. What decoding shows to be odd
+(a silent clip, two channels, another sample rate) is kept and said in `Dataset.notes`.
+
+Notebook: 06
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import soundfile
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from vqlab import audio
+
+SAMPLE_RATE = 16000
+SHORTEST_SECONDS = 0.1
+SILENT_BELOW = 1e-4  # peak; three steps of 16 bits, so that a dithered silence counts as one
+
+# What can be odd about a clip, and what is said about it. The first three make `scan` drop it.
+_SAID = {
+    "unreadable": "cannot be read as sound",
+    "silent": "silent (no sample above 0.0001)",
+    "short": f"shorter than {SHORTEST_SECONDS} s",
+    "channels": "with more than one channel, mixed to one",
+    "rate": f"at another sample rate, resampled to {SAMPLE_RATE} Hz",
+}
+_DROPPED = ("unreadable", "silent", "short")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One clip before decoding: where it is and what is known about it."""
+
+    path: Path
+    label: str
+    speaker: str
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One sound.
+
+    waveform : Tensor (samples,), float32 in [-1, 1]
+    gain_db : what level normalisation added; ``waveform / 10 ** (gain_db / 20)`` takes it back
+    """
+
+    waveform: Tensor
+    sample_rate: int
+    label: str
+    speaker: str
+    path: Path
+    gain_db: float = 0.0
+
+
+def header_oddities(path: Path) -> set[str]:
+    """What the file's header alone shows to be odd, without decoding it.
+
+    Returns a subset of ``{"unreadable", "short", "channels", "rate"}``.
+    """
+    try:
+        header = soundfile.info(str(path))
+    except (OSError, RuntimeError):  # soundfile's own error is a RuntimeError
+        return {"unreadable"}
+    odd = set()
+    if header.frames < SHORTEST_SECONDS * header.samplerate:
+        odd.add("short")
+    if header.channels > 1:
+        odd.add("channels")
+    if header.samplerate != SAMPLE_RATE:
+        odd.add("rate")
+    return odd
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun: ``1 clip``, ``1,200 clips``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def sentence(kind: str, paths: Iterable[Path], *, dropped: bool) -> str:
+    """One sentence on the clips that are odd in the same way, with up to three of their names."""
+    names = sorted(f"{path.parent.name}/{path.name}" for path in paths)
+    few = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return f"{counted(len(names), 'clip')} {_SAID[kind]}{': left out' if dropped else ''} ({few})."
+
+
+class Dataset(Sequence[Item]):
+    """A sequence of `Item`; indexing decodes a file, a slice is a smaller Dataset.
+
+    labels, speakers : one per item, known without decoding
+    classes : the labels of the whole set, sorted, the same in every split
+    seconds : length every item is padded or cropped to; None leaves the natural length
+    level_db : RMS level in dBFS every item is brought to; None leaves it
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        *,
+        classes: Sequence[str] | None = None,
+        notes: Sequence[str] = (),
+        seconds: float | None = 1.0,
+        level_db: float | None = None,
+    ) -> None:
+        if seconds is not None and not 0 < seconds < float("inf"):
+            raise ValueError(f"seconds is {seconds}; give a positive number, or None.")
+        if level_db is not None and not -80 <= level_db <= 0:
+            raise ValueError(f"level_db is {level_db}; allowed is -80 to 0 (dBFS), or None.")
+        self.entries = list(entries)
+        self.labels = [entry.label for entry in self.entries]
+        self.speakers = [entry.speaker for entry in self.entries]
+        self.classes = sorted(set(self.labels)) if classes is None else list(classes)
+        self.seconds = seconds
+        self.level_db = level_db
+        self._notes = list(notes)
+        self._odd: dict[str, set[Path]] = {kind: set() for kind in _SAID}
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on what is missing or odd: known at loading, and seen in decoding so far."""
+        seen = [sentence(kind, odd, dropped=False) for kind, odd in self._odd.items() if odd]
+        return self._notes + seen
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Dataset: ...
+    def __getitem__(self, index: int | slice) -> Item | Dataset:
+        if isinstance(index, slice):
+            return self._like(self.entries[index], self._notes)
+        return self._decode(self.entries[index])
+
+    def __repr__(self) -> str:
+        few = ", ".join(self.classes[:4]) + (", …" if len(self.classes) > 4 else "")
+        return (
+            f"Dataset({len(self):,} clips, {len(set(self.speakers)):,} speakers, "
+            f"{len(self.classes)} labels: {few})"
+        )
+
+    def waveforms(self, *, progress: bool = True) -> Tensor:
+        """Every item decoded once, as Tensor (N, samples) float32; a bar after two seconds.
+
+        One second at 16 kHz takes 64 kB: 3,000 clips 0.2 GB, the whole of Speech Commands 7 GB.
+        Silent clips stay in (the rows follow `labels`) and are named in `notes`; `scan` drops them.
+
+        Raises ValueError for a clip that cannot be read, and for ``seconds=None`` when the clips
+        have different lengths.
+        """
+        if not self.entries:
+            return torch.zeros(0, round((self.seconds or 0) * SAMPLE_RATE))
+        rows: Tensor | None = None
+        bar = tqdm(self.entries, "reading clips", delay=2, leave=False, disable=not progress)
+        for n, entry in enumerate(bar):
+            waveform = self._decode(entry).waveform
+            if rows is None:  # one block from the start: a list of 100,000 tensors doubles memory
+                rows = torch.empty(len(self), waveform.shape[-1])
+            if waveform.shape[-1] != rows.shape[-1]:
+                raise ValueError(
+                    f"The clips have different lengths ({rows.shape[-1]:,} and "
+                    f"{waveform.shape[-1]:,} samples: {entry.path.name}). Load them with "
+                    "seconds=1.0 (any number) to make them equal."
+                )
+            rows[n] = waveform
+        assert rows is not None
+        return rows
+
+    def scan(self, *, progress: bool = True) -> Dataset:
+        """Decode every clip once and return a Dataset without those that are no use.
+
+        Left out and said in its `notes`: clips that cannot be read, silent ones, and those under
+        0.1 s. The clips that stay but were mixed or resampled are counted there too.
+        """
+        seen = self._like(self.entries, [])
+        bar = tqdm(self.entries, "checking clips", delay=2, leave=False, disable=not progress)
+        for entry in bar:
+            try:
+                seen._load(entry.path)
+            except (ValueError, OSError):
+                seen._odd["unreadable"].add(entry.path)
+        bad = set().union(*(seen._odd[kind] for kind in _DROPPED))
+        said = [
+            sentence(kind, seen._odd[kind], dropped=True) for kind in _DROPPED if seen._odd[kind]
+        ]
+        kept = self._like([e for e in self.entries if e.path not in bad], self._notes + said)
+        for kind in ("channels", "rate"):
+            kept._odd[kind] = seen._odd[kind] - bad
+        return kept
+
+    def _like(self, entries: Sequence[Entry], notes: Sequence[str]) -> Dataset:
+        options = {"seconds": self.seconds, "level_db": self.level_db}
+        return Dataset(entries, classes=self.classes, notes=notes, **options)  # type: ignore[arg-type]
+
+    def _load(self, path: Path) -> Tensor:
+        """Decode one file to (samples,) at 16 kHz and remember what is odd about it."""
+        for kind in header_oddities(path) - {"unreadable"}:  # audio.load says why it is unreadable
+            self._odd[kind].add(path)
+        waveform, _ = audio.load(path, sample_rate=SAMPLE_RATE)
+        if waveform.abs().max() < SILENT_BELOW:
+            self._odd["silent"].add(path)
+        return waveform
+
+    def _decode(self, entry: Entry) -> Item:
+        try:
+            waveform = self._load(entry.path)
+        except ValueError as error:
+            raise ValueError(f"{error} Dataset.scan() leaves out the clips that fail.") from error
+        gain_db = 0.0
+        if self.seconds is not None:
+            waveform = audio.fit_length(waveform, round(self.seconds * SAMPLE_RATE))
+        if self.level_db is not None:
+            waveform, gain_db = audio.set_level(waveform, self.level_db)
+        return Item(
+            waveform, SAMPLE_RATE, entry.label, entry.speaker, entry.path, gain_db=float(gain_db)
+        )

@@ -1,0 +1,256 @@
+"""Speech Commands: one-second recordings of 35 words (30 in v0.01) by 2,618 people.
+
+The one idea: the set comes with two lists of file names, for validation and for testing, made so
+that no speaker is in two splits; what is in neither list is for training. The index is torchaudio's
+``SPEECHCOMMANDS``; the sound is decoded through soundfile, because torchaudio's own decoding needs
+a further library since 2.9. A partly unpacked set works: listed clips that are absent are left out
+and counted in the notes. The bundled words have the same layout and are read by the same functions.
+
+P. Warden, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition", 2018
+(arXiv:1804.03209), CC BY 4.0.
+
+Notebook: 06
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from vqlab import _paths
+from vqlab.datasets.items import Entry, counted
+
+_DIVIDER = "_nohash_"
+LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
+
+# Clips of each word in the complete sets (105,829 and 64,721), so that a partly unpacked set can be
+# told from a whole one.
+CLIPS = {
+    "v0.01": {
+        "bed": 1713, "bird": 1731, "cat": 1733, "dog": 1746, "down": 2359, "eight": 2352,
+        "five": 2357, "four": 2372, "go": 2372, "happy": 1742, "house": 1750, "left": 2353,
+        "marvin": 1746, "nine": 2364, "no": 2375, "off": 2357, "on": 2367, "one": 2370,
+        "right": 2367, "seven": 2377, "sheila": 1734, "six": 2369, "stop": 2380, "three": 2356,
+        "tree": 1733, "two": 2373, "up": 2375, "wow": 1745, "yes": 2377, "zero": 2376,
+    },
+    "v0.02": {
+        "backward": 1664, "bed": 2014, "bird": 2064, "cat": 2031, "dog": 2128, "down": 3917,
+        "eight": 3787, "five": 4052, "follow": 1579, "forward": 1557, "four": 3728, "go": 3880,
+        "happy": 2054, "house": 2113, "learn": 1575, "left": 3801, "marvin": 2100, "nine": 3934,
+        "no": 3941, "off": 3745, "on": 3845, "one": 3890, "right": 3778, "seven": 3998,
+        "sheila": 2022, "six": 3860, "stop": 3872, "three": 3727, "tree": 1759, "two": 3880,
+        "up": 3723, "visual": 1592, "wow": 2123, "yes": 4044, "zero": 4052,
+    },
+}  # fmt: skip
+
+
+def find(root: str | os.PathLike[str] | None = None, *, version: str = "v0.02") -> Path:
+    """The folder that holds the word folders and the two lists.
+
+    It is looked for as ``SpeechCommands/speech_commands_v0.02``, as ``speech_commands_v0.02``, and
+    as the folder itself, under each of the places where recordings may be.
+    Raises FileNotFoundError with the three ways to provide it.
+    """
+    name = f"speech_commands_{version}"
+    places = [Path(os.path.abspath(place)) for place in _paths.recordings_roots(root)]
+    for place in places:
+        for folder in (place / "SpeechCommands" / name, place / name):
+            if folder.is_dir():
+                return folder
+        other = any(f"speech_commands_{v}" == place.name for v in CLIPS if v != version)
+        if not other and any((place / file).is_file() for file in LISTS.values()):
+            return place
+    raise FileNotFoundError(
+        f"No Speech Commands {version} in {' or '.join(map(str, places))}. Name the folder that "
+        f"holds SpeechCommands/{name} by the option root=…, or by the environment variable "
+        "VQLAB_DATA, or fetch the set (2.3 GB) into your download folder: "
+        "python -m vqlab download speech_commands"
+    )
+
+
+def index(
+    split: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    words: Sequence[str] | None = None,
+    version: str = "v0.02",
+) -> tuple[list[Entry], list[str], list[str]]:
+    """The clips of a split, the words that are here, and sentences on what is missing.
+
+    words : the chosen words; None for all
+    Raises ValueError for an unknown version or word, FileNotFoundError when nothing is there.
+    """
+    if version not in CLIPS:
+        raise ValueError(f"Unknown version {version!r}; there are {', '.join(CLIPS)}.")
+    clips = CLIPS[version]
+    chosen = choose(words, clips, f"Speech Commands {version}")
+    folder = find(root, version=version)
+    everything, listed, notes = _torchaudio_index(folder)
+    entries, more = split_clips(everything, listed, split, words=set(chosen))
+    here = Counter(entry.label for entry in everything)
+    notes += _what_is_missing({word: (here[word], clips[word]) for word in chosen}, version)
+    if not any(here[word] for word in chosen):
+        raise FileNotFoundError(
+            f"No clip of {', '.join(map(repr, chosen))} in {folder}; the words here are "
+            f"{', '.join(sorted(set(here))) or 'none'}. Choose among them, or complete the set: "
+            "python -m vqlab download speech_commands"
+        )
+    return entries, sorted(word for word in chosen if here[word]), notes + more
+
+
+def choose(words: Sequence[str] | None, allowed: Iterable[str], where: str) -> list[str]:
+    """The chosen words, each once and sorted; None chooses all.
+
+    Raises ValueError for a word the set does not have, and for an empty choice.
+    """
+    allowed = sorted(allowed)
+    if words is None:
+        return allowed
+    unknown = [word for word in words if word not in allowed]
+    if unknown or not words:
+        wrong = f"Unknown word {unknown[0]!r}" if unknown else "No word was chosen"
+        raise ValueError(f"{wrong}; {where} has {', '.join(allowed)}, or choose 'all'.")
+    return sorted(set(words))
+
+
+def split_clips(
+    everything: Sequence[Entry],
+    listed: dict[str, list[Path]] | None,
+    split: str,
+    *,
+    words: set[str],
+) -> tuple[list[Entry], list[str]]:
+    """The clips of ``words`` in a split, by the two lists; and sentences on what is odd.
+
+    listed : paths of "validation" and "test"; None where the lists are missing, then the set's own
+        rule is used, the hash of the speaker (`which_set`)
+    A speaker of the test split is kept out of validation, and a speaker of either out of training;
+    with the official lists nobody is, but a list may have been shortened.
+    """
+    if listed is None:
+        chosen = [e for e in everything if split in ("all", which_set(e.speaker))]
+        return [e for e in chosen if e.label in words], []
+    notes = []
+    by_path = {entry.path: entry for entry in everything}
+    members = {
+        part: [by_path[path] for path in dict.fromkeys(paths) if path in by_path]
+        for part, paths in listed.items()
+    }
+    in_lists = {entry.path for part in members.values() for entry in part}
+    members["train"] = [entry for entry in everything if entry.path not in in_lists]
+    members["all"] = list(everything)
+    absent = {part: len(set(paths) - by_path.keys()) for part, paths in listed.items()}
+    for part, count in absent.items():
+        if count and split in (part, "all"):
+            verb = "is" if count == 1 else "are"
+            notes.append(f"{counted(count, 'clip')} named in {LISTS[part]} {verb} not here.")
+    speakers = {part: {entry.speaker for entry in members[part]} for part in LISTS}
+    held_out: set[str] = set()
+    if split == "validation":
+        held_out = speakers["test"]
+    elif split == "train":
+        held_out = speakers["validation"] | speakers["test"]
+    kept = [e for e in members[split] if e.speaker not in held_out and e.label in words]
+    lost = sum(e.label in words for e in members[split]) - len(kept)
+    if lost:
+        notes.append(
+            f"{counted(lost, 'clip')} of the {split} split left out: a speaker is also in "
+            f"{'the test split' if split == 'validation' else 'the validation or test split'}."
+        )
+    return sorted(kept, key=lambda e: (e.label, e.path.name)), notes
+
+
+def which_set(speaker: str) -> str:
+    """The split of a speaker by the set's published rule: SHA-1 of the name, 80 : 10 : 10."""
+    most = 2**27 - 1
+    number = int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % (most + 1)
+    percentage = number * (100.0 / most)
+    return "validation" if percentage < 10 else "test" if percentage < 20 else "train"
+
+
+def read_lists(folder: Path) -> dict[str, list[Path]] | None:
+    """The paths in the two lists of a folder, present or not; None where a list is missing."""
+    if not all((folder / name).is_file() for name in LISTS.values()):
+        return None
+    return {
+        part: [
+            folder / line.strip()
+            for line in (folder / name).read_text(encoding="utf-8").splitlines()
+            if line.strip()
+        ]
+        for part, name in LISTS.items()
+    }
+
+
+def _what_is_missing(counts: dict[str, tuple[int, int]], version: str) -> list[str]:
+    """A sentence on the words with fewer clips than the complete set has; none when all is here."""
+    fewer = {word: n for word, n in counts.items() if 0 < n[0] < n[1]}
+    absent = [repr(word) for word, n in counts.items() if n[0] == 0]
+    if not fewer and not absent:
+        return []
+    fewest = sorted(fewer, key=lambda word: fewer[word][0] / fewer[word][1])[:6]
+    said = [f"word {word!r}: {fewer[word][0]:,} of {fewer[word][1]:,}" for word in fewest]
+    if len(fewer) > len(fewest):
+        said.append(f"{len(fewer) - len(fewest)} more words with a part of their clips")
+    if absent:
+        said.append(f"none of {', '.join(absent)}")
+    here, complete = (sum(column) for column in zip(*counts.values(), strict=True))
+    return [
+        f"This copy of {version} is not complete: it has {here:,} of {complete:,} clips of the "
+        f"chosen words, all splits together ({'; '.join(said)})."
+    ]
+
+
+def _torchaudio_index(
+    folder: Path,
+) -> tuple[list[Entry], dict[str, list[Path]] | None, list[str]]:
+    """Every clip, the listed paths, and notes, from torchaudio's index of the folder."""
+    from vqlab import _torchaudio
+
+    _torchaudio.ensure()
+    from torchaudio.datasets import SPEECHCOMMANDS
+
+    def indexed(subset: str | None) -> SPEECHCOMMANDS:
+        # Two endings are cut off an address to get the folder's name, so they are put on here.
+        return SPEECHCOMMANDS(
+            folder.parent.parent,
+            url=f"{folder.name}.tar.gz",
+            folder_in_archive=folder.parent.name,
+            subset=subset,
+            download=False,
+        )
+
+    def clips(index: SPEECHCOMMANDS) -> tuple[list[Entry], int]:
+        """What the index names, and how many of its lines are no clips (present or not)."""
+        named, strange = [], 0
+        for n in range(len(index)):
+            try:
+                path, _, label, speaker, _ = index.get_metadata(n)
+            except ValueError:  # an empty line, or a take that is no number
+                strange += 1
+                continue
+            if speaker.startswith("."):  # what macOS leaves beside a file
+                strange += 1
+                continue
+            named.append(Entry(folder.parent / path, label, speaker))
+        return named, strange
+
+    everything, strange = clips(indexed(None))
+    notes = []
+    if strange:
+        notes.append(f"{counted(strange, 'file')} not named <speaker>_nohash_<take>.wav left out.")
+    try:
+        listed = {
+            part: [entry.path for entry in clips(indexed(subset))[0]]
+            for part, subset in (("validation", "validation"), ("test", "testing"))
+        }
+    except FileNotFoundError:
+        notes.append(
+            f"{' or '.join(LISTS.values())} is missing in {folder.name}; the splits are made by "
+            "the set's own rule, the hash of the speaker."
+        )
+        return everything, None, notes
+    return everything, listed, notes

@@ -1,0 +1,52 @@
+"""The bundled words: ten spoken words that ship with the project, for work without a download.
+
+The one idea: the same layout as Speech Commands (a folder for each word, the speaker in the file
+name, two lists for validation and testing), so that the real set takes the place of these words by
+one option.
+
+Notebook: 00
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from vqlab import _paths
+from vqlab.datasets import speech_commands
+from vqlab.datasets.items import Entry
+
+_DIVIDER = "_nohash_"
+
+
+def index(
+    split: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    words: Sequence[str] | None = None,
+) -> tuple[list[Entry], list[str], list[str]]:
+    """The clips of a split, the words, and sentences on what is odd.
+
+    root : another folder of the same layout; None for the bundled one
+    Raises ValueError for an unknown word, FileNotFoundError when the folder is not there.
+    """
+    folder = _paths.bundled("words") if root is None else Path(root).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder; leave root out for the bundled words.")
+    paths = sorted(
+        path
+        for path in folder.glob("*/*")
+        if path.suffix.lower() in (".flac", ".wav") and _DIVIDER in path.name
+    )
+    everything = [Entry(p, p.parent.name, p.stem.split(_DIVIDER)[0]) for p in paths]
+    here = {entry.label for entry in everything}
+    if not here:
+        raise FileNotFoundError(
+            f"{folder} holds no clip named <word>/<speaker>_nohash_<take>.flac; "
+            "load('folder', root=…) reads any folder of sound files."
+        )
+    chosen = speech_commands.choose(words, here, f"the word set in {folder.name!r}")
+    listed = speech_commands.read_lists(folder)
+    entries, notes = speech_commands.split_clips(everything, listed, split, words=set(chosen))
+    return entries, chosen, notes

@@ -1,0 +1,168 @@
+"""Autoencoders: an encoder, a bottleneck and a decoder, each of them replaceable.
+
+The bottleneck alone decides what kind of model it is: :class:`Identity` makes an autoencoder,
+:class:`Gaussian` a variational one (Kingma and Welling 2014), the quantisers of
+:mod:`vqlab.quantize` a VQ-VAE (van den Oord et al. 2017). All take ``z_e (batch, dim, *positions)``
+and return a :class:`~vqlab.quantize.Quantized`, in one dimension (frames) and two (pictures).
+
+Notebook: 06
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .networks import Decoder1d, Decoder2d, Encoder1d, Encoder2d, TutorialDecoder, TutorialEncoder
+from .quantize import Quantized, ResidualQuantizer, VectorQuantizer, WrongAxesVectorQuantizer
+
+
+class Identity(nn.Module):
+    """The bottleneck of a plain autoencoder: lets ``dim`` real numbers per position through."""
+
+    stages = 0
+    codebook_sizes: tuple[int, ...] = ()
+    bits_per_position = float("inf")
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, z_e: Tensor) -> Quantized:
+        return Quantized(z=z_e, codes=None, loss=z_e.new_zeros(()), stats={})
+
+
+class Gaussian(nn.Module):
+    """The bottleneck of a variational autoencoder: a diagonal Gaussian per position.
+
+    The encoder gives ``2 * dim`` channels, mean and log-variance. In training a sample is drawn
+    with the reparametrisation ``z = mean + std * noise``; in evaluation the mean is used.
+    ``loss`` is ``beta`` times the divergence KL(N(mean, std²) || N(0, 1)), summed over channels and
+    positions and averaged over the batch (Kingma and Welling 2014, appendix B).
+    """
+
+    stages = 0
+    codebook_sizes: tuple[int, ...] = ()
+    bits_per_position = float("inf")
+
+    def __init__(self, dim: int, *, beta: float = 1.0) -> None:
+        super().__init__()
+        self.dim = dim
+        self.beta = beta
+
+    def forward(self, z_e: Tensor) -> Quantized:
+        if z_e.shape[1] != 2 * self.dim:
+            raise ValueError(
+                f"the Gaussian bottleneck of dim {self.dim} needs {2 * self.dim} channels "
+                f"(mean and log-variance), not {z_e.shape[1]}: give the encoder dim={2 * self.dim}"
+            )
+        mean, log_variance = z_e.float().chunk(2, dim=1)
+        kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance)
+        kl = kl.flatten(1).sum(dim=1).mean()
+        noise = torch.randn_like(mean) if self.training else 0.0
+        z = mean + (0.5 * log_variance).exp() * noise
+        return Quantized(z=z.to(z_e.dtype), codes=None, loss=self.beta * kl, stats={"kl": kl})
+
+
+class Autoencoder(nn.Module):
+    """``encoder``, ``bottleneck`` and ``decoder`` in a row.
+
+    Calling it returns ``(reconstruction, quantized)``: the decoder's output, in the shape of the
+    input, and the bottleneck's record.
+    """
+
+    encoder: Any
+    bottleneck: Any
+    decoder: Any
+
+    def __init__(self, encoder: nn.Module, bottleneck: nn.Module, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.bottleneck = bottleneck
+        self.decoder = decoder
+
+    @property
+    def stride(self) -> int:
+        """How many input positions share one code, along each axis."""
+        return self.encoder.stride
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Quantized]:
+        quantized = self.bottleneck(self.encoder(x))
+        return self.decoder(quantized.z), quantized
+
+    @torch.no_grad()
+    def codes(self, x: Tensor) -> Tensor:
+        """Codes of ``x``: int64 ``(batch, stages, *positions)``.
+
+        Raises ``ValueError`` if the bottleneck has no codes (autoencoder, VAE).
+        """
+        codes = self.bottleneck(self.encoder(x)).codes
+        if codes is None:
+            name = type(self.bottleneck).__name__
+            raise ValueError(f"a model with the bottleneck {name} has no codes: use a quantiser")
+        return codes
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor) -> Tensor:
+        """What the decoder makes of ``codes (batch, stages, *positions)``."""
+        return self.decoder(self.bottleneck.decode(codes))
+
+
+def speech(
+    *,
+    n_mels: int = 80,
+    dim: int = 64,
+    codebook_size: int = 1024,
+    stages: int = 3,
+    stride: int = 2,
+    width: int = 256,
+    decoder_blocks: int = 6,
+    dropout: float = 0.5,
+) -> Autoencoder:
+    """The model of this project for speech: log-mel frames, one dimension, residual quantiser.
+
+    Takes and returns normalised log-mel ``(batch, n_mels, frames)``. ``dropout`` is the quantiser
+    dropout: because of it the same weights work with fewer stages, that is at lower rates.
+    """
+    return Autoencoder(
+        Encoder1d(n_mels, dim, width=width, stride=stride),
+        # A code below a fifth of its fair share is put elsewhere, as in EnCodec (2 of 9.4 hits).
+        ResidualQuantizer(dim, codebook_size, stages, dropout=dropout, restart_below=0.2),
+        Decoder1d(dim, n_mels, width=width, stride=stride, blocks=decoder_blocks),
+    )
+
+
+def tutorial(*, published: bool = False) -> Autoencoder:
+    """The tutorial's VQ-VAE: mel power ``(batch, 1, 128, 32)``, K = 512, D = 256.
+
+    Codebook learned by moving averages (decay 0.999), started uniformly in ±1/K, no restart.
+    ``published=True`` keeps its axis mistake: each "vector" is one channel's whole picture.
+    """
+    quantizer = WrongAxesVectorQuantizer if published else VectorQuantizer
+    bottleneck = quantizer(256, 512, beta=0.25, decay=0.999, kmeans_start=False, restart_below=0.0)
+    return Autoencoder(TutorialEncoder(), bottleneck, TutorialDecoder())
+
+
+def thesis(bottleneck: Any = None, *, channels: int = 1, units: int = 256) -> Autoencoder:
+    """The thesis's model for pictures ``(batch, channels, height, width)``, 512 x 512 in it.
+
+    ``bottleneck`` defaults to its vector quantiser with D = 10, K = 512, decay 0.99 and β = 0.25;
+    ``Identity(D)`` and ``Gaussian(D)`` make its autoencoder and its VAE. Weights start from a
+    normal distribution cut off at two deviations of 0.02 (Hansen Vedal 2019).
+    """
+    if bottleneck is None:
+        bottleneck = VectorQuantizer(10, 512, beta=0.25, decay=0.99)
+    dim = bottleneck.dim
+    encoder_dim = 2 * dim if isinstance(bottleneck, Gaussian) else dim
+    model = Autoencoder(
+        Encoder2d(channels, encoder_dim, units=units),
+        bottleneck,
+        Decoder2d(dim, channels, units=units),
+    )
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
+            nn.init.constant_(layer.bias, 0.0)  # type: ignore[arg-type]
+    return model
