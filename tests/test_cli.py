@@ -1,0 +1,190 @@
+"""The command line, as a person uses it: right results, one clear sentence for every mistake."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from vqlab import cli
+from vqlab._paths import bundled
+from vqlab.codec import Codec, Recipe
+from vqlab.features import Features
+from vqlab.spectral import MelConfig
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    torch.manual_seed(0)
+    options = {"n_mels": 16, "dim": 8, "codebook_size": 32, "width": 16, "decoder_blocks": 1}
+    codec = Codec(Recipe("speech", options), Features(MelConfig(n_fft=256, n_mels=16)))
+    codec.model(torch.randn(8, 16, 100))
+    path = tmp_path_factory.mktemp("model") / "codec.safetensors"
+    codec.save(path)
+    return str(path)
+
+
+def sound(path, samples=16000, rate=16000, channels=1, **options):
+    t = np.arange(samples) / rate
+    wave = 0.3 * np.sin(2 * np.pi * 300 * t)
+    soundfile.write(path, np.stack([wave] * channels, axis=1), rate, **options)
+    return path
+
+
+def vqlab(*arguments):
+    """Exit status of one command (argparse leaves through SystemExit)."""
+    try:
+        return cli.main([str(a) for a in arguments])
+    except SystemExit as left:
+        return left.code
+
+
+def bad_files(folder):
+    sound(folder / "whole.wav")
+    whole = (folder / "whole.wav").read_bytes()
+    (folder / "whole.wav").unlink()
+    (folder / "empty.wav").write_bytes(b"")
+    (folder / "text.wav").write_text("this is a shopping list\n" * 20)
+    (folder / "header-only.wav").write_bytes(whole[:44])
+    (folder / "cut-in-header.wav").write_bytes(whole[:20])
+    soundfile.write(folder / "nan.wav", np.full(1600, np.nan), 16000, subtype="FLOAT")
+    soundfile.write(folder / "no-samples.wav", np.zeros(0), 16000)
+    (folder / "folder.wav").mkdir()
+    return ["missing.wav", *sorted(path.name for path in folder.iterdir())]
+
+
+def test_bad_files_end_in_one_sentence_and_leave_nothing_behind(tmp_path, model, capsys):
+    for name in bad_files(tmp_path):
+        before = sorted(path.name for path in tmp_path.iterdir())
+        status = vqlab("compress", tmp_path / name, tmp_path / "out.vql", "--model", model)
+        printed = capsys.readouterr()
+        assert status == 2, name
+        assert printed.out == ""
+        lines = printed.err.strip().splitlines()
+        assert len(lines) == 1 and lines[0].startswith("vqlab: "), (name, printed.err)
+        assert name in lines[0] and len(lines[0]) < 400
+        assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"samples": 50},
+        {"channels": 2, "rate": 44100, "samples": 44100},
+        {"subtype": "PCM_U8"},
+        {"subtype": "FLOAT"},
+        {"rate": 8000, "samples": 8000},
+    ],
+    ids=str,
+)
+def test_unusual_files_go_there_and_back(tmp_path, model, options):
+    path = sound(tmp_path / "in.wav", **options)
+    seconds = soundfile.info(path).duration
+    assert vqlab("compress", path, "--model", model) == 0
+    assert vqlab("decompress", tmp_path / "in.vql", tmp_path / "back.wav", "--model", model) == 0
+    back = soundfile.info(tmp_path / "back.wav")
+    assert (back.samplerate, back.channels) == (16000, 1)
+    assert back.duration == pytest.approx(seconds, abs=1e-4)
+
+
+def test_silence_goes_there_and_back(tmp_path, model):
+    soundfile.write(tmp_path / "zeros.wav", np.zeros(16000), 16000)
+    assert vqlab("compress", tmp_path / "zeros.wav", "--model", model) == 0
+    assert vqlab("decompress", tmp_path / "zeros.vql", tmp_path / "back.wav", "--model", model) == 0
+
+
+def test_a_truncated_file_gives_what_is_there_and_says_so(tmp_path, model, capsys):
+    path = sound(tmp_path / "cut.wav")
+    path.write_bytes(path.read_bytes()[: 44 + 16000])  # half of the samples
+    assert vqlab("compress", path, tmp_path / "x.vql", "--model", model) == 0
+    assert "cut.wav" in capsys.readouterr().err
+    assert vqlab("decompress", tmp_path / "x.vql", tmp_path / "back.wav", "--model", model) == 0
+    assert soundfile.info(tmp_path / "back.wav").duration == pytest.approx(0.5, abs=0.01)
+
+
+def test_an_existing_file_is_not_overwritten_unless_asked(tmp_path, model, capsys):
+    path = sound(tmp_path / "in.wav")
+    (tmp_path / "in.vql").write_bytes(b"precious")
+    assert vqlab("compress", path, "--model", model) == 2
+    assert "-f" in capsys.readouterr().err
+    assert (tmp_path / "in.vql").read_bytes() == b"precious"
+    assert vqlab("compress", path, "--model", model, "-f") == 0
+    assert (tmp_path / "in.vql").read_bytes() != b"precious"
+
+
+@pytest.mark.parametrize("data", [b"", b"RIFF....", b"VQL\0abc", b"\0" * 5000])
+def test_what_is_not_a_packed_file_is_refused(tmp_path, model, data, capsys):
+    (tmp_path / "x.vql").write_bytes(data)
+    for command in (["decompress", "--model", model], ["info"]):
+        assert vqlab(*command, tmp_path / "x.vql") == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert not (tmp_path / "x.wav").exists()
+
+
+def test_a_rate_that_is_too_low_names_the_rates(tmp_path, model, capsys):
+    path = sound(tmp_path / "in.wav")
+    assert vqlab("compress", path, "--model", model, "--kbps", 0.01) == 2
+    assert "ask for" in capsys.readouterr().err
+
+
+def test_an_unknown_model_names_those_that_ship(tmp_path, capsys):
+    path = sound(tmp_path / "in.wav")
+    assert vqlab("compress", path, "--model", "opera") == 2
+    assert "speech" in capsys.readouterr().err
+
+
+def test_info_says_what_a_file_holds(tmp_path, model, capsys):
+    path = sound(tmp_path / "in.wav")
+    vqlab("compress", path, "--model", model)
+    capsys.readouterr()
+    assert vqlab("info", tmp_path / "in.vql") == 0
+    assert "16000 samples, 3 stages" in capsys.readouterr().out
+    assert vqlab("info", model) == 0
+    assert '"codebook_size": 32' in capsys.readouterr().out
+
+
+def test_train_evaluate_and_use_on_the_bundled_words(tmp_path, capsys):
+    """Every command in a row, in a process of its own, as in the README."""
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "vqlab", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=240)
+
+    done = run("train", "--words", "yes", "--steps", 12, "--out", tmp_path / "run", "--threads", 1,
+               "--codebook-size", 64, "--device", "cpu")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "codec.safetensors").exists()
+    assert "Done after 12 steps" in done.stdout
+    word = next(bundled("words", "yes").glob("*.flac"))
+    model = tmp_path / "run" / "codec.safetensors"
+    done = run("compress", word, tmp_path / "yes.vql", "--model", model)
+    assert done.returncode == 0, done.stderr
+    done = run("decompress", tmp_path / "yes.vql", "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert soundfile.info(tmp_path / "yes.wav").frames == 16000
+
+
+def test_evaluate_writes_table_scores_and_picture(tmp_path, model, capsys):
+    pytest.importorskip("pesq")
+    words = bundled("words")
+    names = [line for line in (words / "testing_list.txt").read_text().split() if "yes/" in line]
+    (tmp_path / "clips.txt").write_text("\n".join(names[:2]))
+    status = vqlab("evaluate", model, "--clips", tmp_path / "clips.txt", "--root", words,
+                   "--out", tmp_path / "out")  # fmt: skip
+    assert status == 0, capsys.readouterr().err
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert len(table.splitlines()) == 2 + 1 + 3  # heading, mel frames, three rates
+    assert "STOI" in table
+    assert (tmp_path / "out" / "spectrograms.png").stat().st_size > 5000
+
+
+def test_training_on_a_set_that_is_not_there_is_one_sentence(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("VQLAB_DATA", str(tmp_path))
+    status = vqlab("train", "--dataset", "speech_commands", "--root", tmp_path / "nowhere",
+                   "--steps", 1, "--out", tmp_path / "run")  # fmt: skip
+    assert status == 2
+    assert "download speech_commands" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,216 @@
+"""The codec end to end: waveform, codes, bytes, and back; and hostile bytes."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import vqlab
+from vqlab import audio, packing
+from vqlab.codec import Codec, Recipe, loudest
+from vqlab.features import Features, tutorial_features
+from vqlab.spectral import MelConfig
+
+
+@pytest.fixture(scope="module")
+def codec():
+    """A small untrained codec: its sound is poor, its bookkeeping is the real one."""
+    torch.manual_seed(0)
+    options = {"n_mels": 16, "dim": 8, "codebook_size": 32, "width": 16, "decoder_blocks": 1}
+    codec = Codec(
+        Recipe("speech", options), Features(MelConfig(n_fft=256, hop_length=160, n_mels=16))
+    )
+    codec.model(torch.randn(8, 16, 100))
+    codec.model.eval()
+    return codec
+
+
+@pytest.fixture(scope="module")
+def saved(codec, tmp_path_factory):
+    path = tmp_path_factory.mktemp("codec") / "codec.safetensors"
+    codec.save(path)
+    return str(path)
+
+
+def tone(samples=16000, amplitude=0.1):
+    return amplitude * torch.sin(2 * math.pi * 440 / 16000 * torch.arange(samples))
+
+
+def test_rates_are_positions_times_bits(codec):
+    assert codec.rates == [50 * 5, 50 * 10, 50 * 15]
+    assert [codec.stages_for(kbps) for kbps in (0.25, 0.3, 0.5, 9)] == [1, 1, 2, 3]
+    with pytest.raises(ValueError, match="no rate of 0.2 kbit/s: ask for 0.25, 0.5, 0.75"):
+        codec.stages_for(0.2)
+
+
+def test_the_tutorials_rate():
+    codec = Codec(Recipe("tutorial"), tutorial_features(), level_db=None)
+    assert codec.grid(16000) == (32, 8)
+    assert codec.rates == [2304]
+
+
+@pytest.mark.parametrize("samples", [1, 50, 159, 160, 161, 15999, 16000, 16001, 40000])
+def test_any_length_comes_back_with_its_length(codec, samples):
+    codes, gain_db = codec.encode(tone(samples))
+    assert codes.shape == (1, 3, *codec.grid(samples))
+    out = codec.decode(codes, samples, gain_db)
+    assert out.shape == (samples,) and torch.isfinite(out).all()
+
+
+def test_level_is_taken_out_and_put_back(codec):
+    quiet, loud = tone(amplitude=0.001), tone(amplitude=0.5)
+    codes_quiet, gain_quiet = codec.encode(quiet)
+    codes_loud, gain_loud = codec.encode(loud)
+    assert gain_quiet - gain_loud == pytest.approx(20 * math.log10(500), abs=0.5)
+    assert (codes_quiet == codes_loud).float().mean() > 0.9
+    ratio = codec.decode(codes_loud, 16000, 0.0) / codec.decode(codes_loud, 16000, 20.0)
+    assert ratio.median().item() == pytest.approx(10.0, rel=1e-3)
+
+
+def test_silence_keeps_gain_zero(codec):
+    codes, gain_db = codec.encode(torch.zeros(16000))
+    assert gain_db == 0.0
+    assert torch.isfinite(codec.decode(codes, 16000)).all()
+
+
+def test_loudest_part_ignores_the_silence_around_a_word():
+    word = tone(8000)
+    padded = torch.nn.functional.pad(word, (16000, 24000))
+    assert loudest(padded, 16000) == pytest.approx(loudest(word, 16000), abs=0.01)
+    assert loudest(word, 16000) == pytest.approx(20 * math.log10(0.1 / math.sqrt(2)), abs=0.01)
+    assert loudest(torch.zeros(100), 16000) == -math.inf
+
+
+@pytest.mark.parametrize(
+    "waveform",
+    [torch.zeros(0), torch.zeros(1, 16000), torch.full((100,), math.nan), torch.tensor([math.inf])],
+)
+def test_bad_waveforms_are_refused(codec, waveform):
+    with pytest.raises(ValueError):
+        codec.encode(waveform)
+
+
+def test_saved_and_loaded_gives_the_same_codes(codec, saved):
+    loaded = Codec.load(saved)
+    assert loaded.describe() == codec.describe()
+    assert loaded.identity() == codec.identity()
+    codes = loaded.encode(tone())[0]
+    again = Codec.load(saved).encode(tone())[0]
+    assert torch.equal(codes, again)
+
+
+def test_other_files_are_not_codecs(tmp_path):
+    (tmp_path / "x.safetensors").write_bytes(b"not tensors at all")
+    with pytest.raises(ValueError, match="is not a vqlab codec"):
+        Codec.load(tmp_path / "x.safetensors")
+    with pytest.raises(FileNotFoundError, match="check the name"):
+        Codec.load(tmp_path / "nothing.safetensors")
+
+
+# compress and decompress
+
+
+def test_bytes_decode_to_what_the_codes_decode_to(saved):
+    codec = Codec.load(saved)
+    data = vqlab.compress(tone(), model=saved, kbps=0.5)
+    waveform, sample_rate = vqlab.decompress(data, model=saved)
+    expected = codec.reconstruct(tone(), 2)
+    assert sample_rate == 16000
+    torch.testing.assert_close(waveform, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_second_takes_the_bytes_it_should(saved):
+    # 50 positions of 2 stages of 5 bits are 62.5 bytes; 10 bytes of header, 2 of checksum.
+    assert len(vqlab.compress(tone(), model=saved, kbps=0.5)) == 63 + 12
+
+
+def test_a_file_goes_there_and_back(saved, tmp_path):
+    audio.save(tmp_path / "in.wav", tone(44100), 44100)
+    data = vqlab.compress(tmp_path / "in.wav", tmp_path / "x.vql", model=saved)
+    assert (tmp_path / "x.vql").read_bytes() == data
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.wav", "x.vql"]
+    waveform, sample_rate = vqlab.decompress(tmp_path / "x.vql", model=saved)
+    assert (len(waveform), sample_rate) == (16000, 16000)
+
+
+def test_a_waveform_at_another_rate_is_resampled(saved):
+    data = vqlab.compress(tone(8000), sample_rate=8000, model=saved)
+    assert len(vqlab.decompress(data, model=saved)[0]) == 16000
+
+
+def test_other_weights_are_noticed(saved, codec, tmp_path):
+    data = bytearray(vqlab.compress(tone(), model=saved))
+    data[4] ^= 1
+    body = bytes(data[:-2])
+    data = body + packing.binascii.crc_hqx(body, 0).to_bytes(2, "big")
+    with pytest.raises(ValueError, match="made with other weights"):
+        vqlab.decompress(data, model=saved)
+
+
+def test_every_damaged_byte_is_noticed(saved):
+    data = vqlab.compress(tone(1600), model=saved)
+    for i in range(len(data)):
+        broken = bytearray(data)
+        broken[i] ^= 0x10
+        with pytest.raises(ValueError):
+            vqlab.decompress(bytes(broken), model=saved)
+
+
+def test_every_cut_is_noticed(saved):
+    data = vqlab.compress(tone(1600), model=saved)
+    for n in range(len(data)):
+        with pytest.raises(ValueError):
+            vqlab.decompress(data[:n], model=saved)
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_are_refused_in_one_sentence(data):
+    for prefix in (b"", b"VQL\0"):
+        with pytest.raises(ValueError) as caught:
+            packing.unpack(prefix + data)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_header_that_promises_two_days_is_refused():
+    data = packing.pack(b"ab", 0.0, 16000 * 86400 * 2, np.zeros((1, 4), int), 10)
+    with pytest.raises(ValueError, match="promises 2764800000 samples"):
+        packing.unpack(data)
+
+
+def test_codes_outside_the_codebook_are_refused(saved, tmp_path):
+    # 33 codes do not exist in a codebook of 32, but 5 bits cannot say so: a model of 20 can.
+    torch.manual_seed(0)
+    options = {"n_mels": 16, "dim": 8, "codebook_size": 20, "width": 16, "decoder_blocks": 1}
+    small = Codec(Recipe("speech", options), Features(MelConfig(n_fft=256, n_mels=16)))
+    small.save(tmp_path / "small.safetensors")
+    codes = np.full((1, small.grid(1600)[0]), 31)
+    data = packing.pack(small.identity(), 0.0, 1600, codes, small.bits_per_code)
+    with pytest.raises(ValueError):
+        vqlab.decompress(data, model=str(tmp_path / "small.safetensors"))
+
+
+@given(
+    st.integers(1, 12).flatmap(
+        lambda bits: st.tuples(
+            st.just(bits),
+            st.lists(st.integers(0, 2**bits - 1), min_size=2, max_size=60),
+            st.integers(1, 10**8),
+            st.integers(-127, 127),
+        )
+    )
+)
+def test_packing_is_undone_exactly(case):
+    bits, values, samples, half_db = case
+    codes = np.array(values[: len(values) // 2 * 2]).reshape(2, -1)
+    packed = packing.unpack(packing.pack(b"id", half_db / 2, samples, codes, bits))
+    assert (packed.identity, packed.stages, packed.samples) == (b"id", 2, samples)
+    assert packed.gain_db == half_db / 2
+    unpacked = packing.unpack_bits(packed.payload, codes.size, bits)
+    assert np.array_equal(unpacked, codes.reshape(-1))
+
+
+def test_bits_by_hand():
+    assert packing.pack_bits(np.array([[5, 1], [7, 0]]), 3) == bytes([0b10100111, 0b10000000])

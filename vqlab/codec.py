@@ -1,0 +1,243 @@
+"""The codec: a waveform to integers and back.
+
+A :class:`Codec` is a trained autoencoder together with the features it was trained on. Given a
+waveform it returns codes and one gain; given those, a waveform.
+
+Notebook: 00
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import models
+from .checkpoints import load_tensors, save_tensors
+from .datasets import Dataset
+from .features import Features
+from .spectral import MelConfig
+
+MOST_IN_MEMORY = 20_000
+"""Clips of a training set that are kept in memory: 1.3 GB where each is a second long."""
+
+LEVEL_DB = -20.0
+"""Level every sound is brought to before it is coded: RMS of its loudest 0.4 s, in dBFS."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What rebuilds a model: the name of a constructor in :mod:`vqlab.models`, and its options."""
+
+    architecture: str
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def build(self) -> models.Autoencoder:
+        """A model with fresh weights. Raises ``ValueError`` for an unknown constructor."""
+        constructors: dict[str, Any] = {"speech": models.speech, "tutorial": models.tutorial}
+        if self.architecture not in constructors:
+            known = ", ".join(constructors)
+            raise ValueError(
+                f"there is no architecture {self.architecture!r}: it is one of {known}"
+            )
+        return constructors[self.architecture](**self.options)
+
+
+class Codec:
+    """A model with its features: waveforms in, codes out, and back.
+
+    With ``level_db`` every sound is brought to that level before it is coded, and back to its own
+    afterwards; with None it is coded as it is.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        features: Features,
+        *,
+        level_db: float | None = LEVEL_DB,
+        model: models.Autoencoder | None = None,
+        trained: dict[str, Any] | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.features = features
+        self.level_db = level_db
+        self.model = model if model is not None else recipe.build()
+        self.trained = trained or {}
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second it takes and gives."""
+        return self.features.config.sample_rate
+
+    @property
+    def rates(self) -> list[float]:
+        """Nominal bits per second with 1, 2, … stages."""
+        sizes = self.model.bottleneck.codebook_sizes
+        per_position = [math.log2(size) for size in sizes]
+        per_second = math.prod(self.grid(self.sample_rate))
+        return [per_second * sum(per_position[: n + 1]) for n in range(len(sizes))]
+
+    def stages_for(self, kbps: float) -> int:
+        """The largest number of stages at a nominal rate of at most ``kbps``.
+
+        Raises ``ValueError`` where even one stage needs more.
+        """
+        fitting = [n for n, rate in enumerate(self.rates, start=1) if rate <= 1000 * kbps + 1e-6]
+        if not fitting:
+            rates = ", ".join(f"{rate / 1000:g}" for rate in self.rates)
+            raise ValueError(f"this model has no rate of {kbps} kbit/s: ask for {rates} or more")
+        return fitting[-1]
+
+    def grid(self, samples: int) -> tuple[int, ...]:
+        """Shape of the codes of one stage for ``samples`` samples: (frames,) or (bands, frames)."""
+        stride = self.model.stride
+        frames = -(-self.features.frames(samples) // stride)
+        return (
+            (self.features.config.n_mels // stride, frames) if self.features.picture else (frames,)
+        )
+
+    @property
+    def bits_per_code(self) -> int:
+        """Bits that hold any one code."""
+        return max(size - 1 for size in self.model.bottleneck.codebook_sizes).bit_length()
+
+    def normalise(self, waveform: Tensor) -> tuple[Tensor, float]:
+        """``waveform`` at the level the model knows, and the gain in dB that took it there.
+
+        The gain is a multiple of 0.5 dB between -63.5 and 63.5; silence gets 0.
+        """
+        present = loudest(waveform, self.sample_rate)
+        if self.level_db is None or present == -math.inf:
+            return waveform, 0.0
+        gain_db = round(2 * (self.level_db - present)) / 2
+        gain_db = min(max(gain_db, -63.5), 63.5)
+        return waveform * 10 ** (gain_db / 20), gain_db
+
+    def normalise_all(self, dataset: Dataset) -> Tensor | Levelled:
+        """The waveforms of ``dataset``, each at the level the model knows, to train on.
+
+        Up to :data:`MOST_IN_MEMORY` clips come as one tensor ``(n, samples)``; of a larger set
+        each clip is read when it is asked for.
+        """
+        if len(dataset) > MOST_IN_MEMORY:
+            return Levelled(self, dataset)
+        return torch.stack([self.normalise(waveform)[0] for waveform in dataset.waveforms()])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    @torch.no_grad()
+    def encode(self, waveform: Tensor, stages: int | None = None) -> tuple[Tensor, float]:
+        """Codes of ``waveform (samples,)``: int64 ``(1, stages, *positions)``, and the gain in dB.
+
+        Raises ``ValueError`` for an empty waveform, more than one channel, NaN or infinity.
+        """
+        if waveform.ndim != 1 or len(waveform) == 0:
+            raise ValueError(f"a waveform must be (samples,), not {tuple(waveform.shape)}")
+        if not torch.isfinite(waveform).all():
+            raise ValueError("the waveform holds NaN or infinity: repair it before coding")
+        levelled, gain_db = self.normalise(waveform.float())
+        x = self.features.analyse(levelled.unsqueeze(0).to(self.device))
+        missing = -x.shape[-1] % self.model.stride
+        x = torch.cat([x, x[..., -1:].expand(*x.shape[:-1], missing)], dim=-1)
+        return self.model.eval().codes(x)[:, :stages].cpu(), gain_db
+
+    @torch.no_grad()
+    def decode(
+        self, codes: Tensor, samples: int, gain_db: float = 0.0, *, n_iter: int = 32
+    ) -> Tensor:
+        """Waveform ``(samples,)`` of codes ``(1, stages, *positions)``; the gain is undone."""
+        x = self.model.eval().decode(codes.to(self.device))[..., : self.features.frames(samples)]
+        waveform = self.features.synthesise(x, samples, n_iter=n_iter)[0].cpu()
+        return waveform / 10 ** (gain_db / 20)
+
+    def reconstruct(self, waveform: Tensor, stages: int | None = None) -> Tensor:
+        """``waveform (samples,)`` coded and decoded: what a listener would get."""
+        codes, gain_db = self.encode(waveform, stages)
+        return self.decode(codes, len(waveform), gain_db)
+
+    def describe(self) -> dict[str, Any]:
+        """Everything but the weights, as plain data (JSON)."""
+        return {
+            "recipe": dataclasses.asdict(self.recipe),
+            "features": dataclasses.asdict(self.features),
+            "level_db": self.level_db,
+            "trained": self.trained,
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write weights (float16) and description to one safetensors file, atomically."""
+        save_tensors(self._weights(), Path(path), {"codec": json.dumps(self.describe())})
+
+    @staticmethod
+    def load(path: str | Path) -> Codec:
+        """The codec that :meth:`save` wrote. Raises ``ValueError`` for another kind of file."""
+        try:
+            tensors, metadata = load_tensors(path)
+            described = json.loads(metadata["codec"])
+            features = dict(described["features"])
+            features["config"] = MelConfig(**features["config"])
+            codec = Codec(
+                Recipe(**described["recipe"]),
+                Features(**features),
+                level_db=described["level_db"],
+                trained=described["trained"],
+            )
+            codec.model.load_state_dict(tensors)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"there is no file {path}: check the name") from None
+        except Exception as error:
+            raise ValueError(f"{path} is not a vqlab codec: {error}") from error
+        codec.model.eval()
+        return codec
+
+    def identity(self) -> bytes:
+        """Two bytes that tell one set of weights from another (start of a SHA-256)."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self._weights().items()):
+            digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+        return digest.digest()[:2]
+
+    def _weights(self) -> dict[str, Tensor]:
+        state = self.model.state_dict()
+        return {
+            name: tensor.detach().cpu().half() if tensor.is_floating_point() else tensor.cpu()
+            for name, tensor in state.items()
+        }
+
+
+class Levelled(Sequence[Tensor]):
+    """A data set as waveforms at a codec's level, each read from its file when asked for."""
+
+    def __init__(self, codec: Codec, dataset: Dataset) -> None:
+        self.codec = codec
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.codec.normalise(self.dataset[index].waveform)[0]
+
+
+def loudest(waveform: Tensor, sample_rate: int) -> float:
+    """RMS in dBFS of the loudest 0.4 s of ``waveform (samples,)``; -inf for silence.
+
+    Silence around a word does not change it. 0.4 s is the window of the "momentary loudness" of
+    EBU R 128 (2010), here without its frequency weighting.
+    """
+    window = min(len(waveform), round(0.4 * sample_rate))
+    energy = torch.cumsum(torch.nn.functional.pad(waveform.double() ** 2, (1, 0)), dim=0)
+    power = float((energy[window:] - energy[:-window]).max()) / window
+    return 10 * math.log10(power) if power > 1e-12 else -math.inf

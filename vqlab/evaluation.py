@@ -1,0 +1,109 @@
+"""One table for trained codecs: error, codes used, rate, STOI and PESQ on speakers never heard.
+
+The one idea: every row goes through the same door. A codec with some number of stages, the mel
+frames without any codes, all turn a waveform into a waveform, and :mod:`vqlab.metrics` scores what
+comes out clip by clip.
+
+Notebook: 06
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import metrics
+from .checkpoints import write_whole
+from .codec import Codec
+from .datasets import Item
+from .packing import pack
+from .quantize import CodebookStats
+
+COLUMNS = {
+    "codec": "codec",
+    "kbps": "kbit/s",
+    "stored_kbps": "stored kbit/s",
+    "error_db": "mel error, dB",
+    "used": "codes used",
+    "stoi": "STOI",
+    "estoi": "ESTOI",
+    "pesq_wb": "PESQ-wb",
+    "log_mel_db": "log-mel dB",
+}
+
+
+def score_rate(
+    codec: Codec,
+    clips: Sequence[Item],
+    name: str,
+    *,
+    stages: int | None = None,
+    pad_seconds: float = 0.5,
+) -> dict[str, Any]:
+    """The row of ``codec`` with ``stages`` stages (None: all of them) on ``clips``.
+
+    ``kbps`` is nominal; ``stored_kbps`` the size of the packed file of the bare clip over its
+    duration, header included; ``error_db`` the mean difference of the decoder's mel frames from
+    the original's; ``used`` how many codes of each stage occur in all clips together. Each clip
+    is coded with ``pad_seconds`` of silence on both sides.
+    """
+    stages = len(codec.rates) if stages is None else stages
+    scored = metrics.score_codec(
+        lambda waveform: codec.reconstruct(waveform, stages), clips, pad_seconds=pad_seconds
+    )
+    row = {"codec": name, "kbps": codec.rates[stages - 1] / 1000}
+    return row | _summary(scored) | _inside(codec, clips, stages)
+
+
+def score_features(
+    codec: Codec, clips: Sequence[Item], *, pad_seconds: float = 0.5
+) -> dict[str, Any]:
+    """The row of the mel frames themselves: analysed and inverted, nothing coded."""
+
+    def there_and_back(waveform: Tensor) -> Tensor:
+        x = codec.features.analyse(waveform.unsqueeze(0))
+        return codec.features.synthesise(x, len(waveform))[0]
+
+    scored = metrics.score_codec(there_and_back, clips, pad_seconds=pad_seconds)
+    return {"codec": "mel frames, no codes", "error_db": 0.0} | _summary(scored)
+
+
+def table(rows: Sequence[dict[str, Any]], *, extra: dict[str, str] | None = None) -> str:
+    """The rows as a Markdown table; ``extra`` adds columns (key in the rows: heading)."""
+    return metrics.markdown_table(COLUMNS | (extra or {}), rows)
+
+
+def save_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """The rows as JSON, with the intervals' ends and the clips each mean is over."""
+    write_whole(path, (json.dumps(rows, indent=1) + "\n").encode())
+
+
+def _summary(scored: list[dict[str, Any]]) -> dict[str, Any]:
+    return dict(metrics.summarise(scored)) | {"clips": len(scored)}
+
+
+@torch.no_grad()
+def _inside(codec: Codec, clips: Sequence[Item], stages: int) -> dict[str, Any]:
+    """What can be said of the codes: mel error, codes used, bytes."""
+    stats = CodebookStats(codec.model.bottleneck.codebook_sizes[:stages])
+    errors, stored, seconds = [], 0, 0.0
+    for item in clips:
+        codes, gain_db = codec.encode(item.waveform, stages)
+        stats.update(codes)
+        x = codec.features.analyse(codec.normalise(item.waveform)[0].unsqueeze(0))
+        y = codec.model.decode(codes)[..., : x.shape[-1]]
+        errors.append(float(codec.features.error_db(x, y)))
+        flat = codes[0].flatten(1).numpy()
+        data = pack(codec.identity(), gain_db, len(item.waveform), flat, codec.bits_per_code)
+        stored += 8 * len(data)
+        seconds += len(item.waveform) / item.sample_rate
+    return {
+        "error_db": sum(errors) / len(errors),
+        "used": " ".join(str(int(n)) for n in stats.used),
+        "stored_kbps": stored / seconds / 1000,
+    }

@@ -1,0 +1,100 @@
+"""Weights that ship with the package, and the two functions most people want.
+
+Notebook: 00
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from . import audio
+from ._paths import bundled
+from .checkpoints import write_whole
+from .codec import Codec
+from .packing import pack, unpack, unpack_bits
+
+
+@lru_cache(maxsize=4)
+def load_pretrained(name: str = "speech") -> Codec:
+    """A codec by the name of its shipped weights, or by the path of a ``codec.safetensors``.
+
+    Raises ``ValueError`` for a name that does not ship, ``FileNotFoundError`` for a missing file.
+    """
+    if name.endswith(".safetensors"):
+        return Codec.load(name)
+    shipped = sorted(path.stem for path in bundled("weights").glob("*.safetensors"))
+    if name not in shipped:
+        raise ValueError(
+            f"no weights called {name!r} ship with vqlab: take one of {', '.join(shipped)}, or "
+            "give the path of a codec.safetensors that a training left"
+        )
+    return Codec.load(bundled("weights", f"{name}.safetensors"))
+
+
+def compress(
+    path_or_waveform: str | Path | Tensor,
+    out: str | Path | None = None,
+    *,
+    sample_rate: int | None = None,
+    model: str = "speech",
+    kbps: float = 1.0,
+) -> bytes:
+    """Bytes of a sound: header, codes, checksum; also written to ``out`` if given.
+
+    path_or_waveform : a sound file, or a waveform ``(samples,)`` with its ``sample_rate``
+        (left out: the model's). Files are mixed to one channel; both are resampled as needed.
+    kbps : upper bound on the nominal rate; the most stages that fit are used.
+
+    Raises ``ValueError`` or ``FileNotFoundError`` for what cannot be read or coded.
+    """
+    codec = load_pretrained(model)
+    if isinstance(path_or_waveform, Tensor):
+        waveform = path_or_waveform
+        if sample_rate is not None:
+            waveform = audio.resample(waveform, sample_rate, codec.sample_rate)
+    else:
+        waveform, _ = audio.load(path_or_waveform, sample_rate=codec.sample_rate)
+    codes, gain_db = codec.encode(waveform, codec.stages_for(kbps))
+    flat = codes[0].flatten(1).numpy()
+    data = pack(codec.identity(), gain_db, len(waveform), flat, codec.bits_per_code)
+    if out is not None:
+        write_whole(out, data)
+    return data
+
+
+def decompress(path_or_bytes: str | Path | bytes, *, model: str = "speech") -> tuple[Tensor, int]:
+    """Waveform ``(samples,)`` and sample rate of what :func:`compress` gave.
+
+    Raises ``ValueError`` for bytes that are damaged, cut off, or made with other weights.
+    """
+    codec = load_pretrained(model)
+    data = path_or_bytes if isinstance(path_or_bytes, bytes) else read(path_or_bytes)
+    packed = unpack(data)
+    if packed.identity != codec.identity():
+        raise ValueError(
+            f"this file was made with other weights (identity {packed.identity.hex()}) than "
+            f"{model!r} ({codec.identity().hex()}): give the model it was compressed with"
+        )
+    most = len(codec.rates)
+    if not 1 <= packed.stages <= most:
+        raise ValueError(f"the file has {packed.stages} stages of codes, the model 1 to {most}")
+    grid = codec.grid(packed.samples)
+    count = packed.stages * math.prod(grid)
+    flat = unpack_bits(packed.payload, count, codec.bits_per_code)
+    codes = torch.from_numpy(flat).reshape(1, packed.stages, *grid)
+    return codec.decode(codes, packed.samples, packed.gain_db), codec.sample_rate
+
+
+def read(path: str | Path) -> bytes:
+    """The bytes of a packed file. Raises ``FileNotFoundError`` or ``ValueError`` (too large)."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: check the name")
+    if path.stat().st_size > 2**28:
+        raise ValueError(f"{path} has {path.stat().st_size} bytes: no .vql file is that large")
+    return path.read_bytes()
