@@ -68,7 +68,8 @@ def main() -> None:
         one_second(item)
         for item in datasets.load("speech_commands", "test", words=arguments.word, seconds=1.0)
     ]
-    rows, heard = [], {"original": clips[0].waveform}
+    rows = []
+    trained: dict[str, Codec] = {}
     torch.manual_seed(0)
     for name, (codec, options) in codecs().items():
         waveforms = {split: codec.normalise_all(data) for split, data in sets.items()}
@@ -89,13 +90,16 @@ def main() -> None:
             rows.append(row | {"codec": f"no codes, {_front_end(codec)}"})
         row = evaluation.score_rate(codec, clips, name, pad_seconds=0)
         rows.append(row | {"steps": run.step})
-        heard[name] = codec.reconstruct(clips[0].waveform)
+        trained[name] = codec
 
     arguments.out.mkdir(parents=True, exist_ok=True)
     text = evaluation.table(rows, extra={"steps": "steps"})
     print(text)
     evaluation.save_rows(rows, arguments.out / "scores.json")
     write_whole(arguments.out / "table.md", (text + "\n").encode())
+    item = evaluation.typical_clip(trained["vqlab"], clips)
+    heard = {"original": item.waveform}
+    heard |= {name: codec.reconstruct(item.waveform) for name, codec in trained.items()}
     config = MelConfig()
     pictures = {name: spectral.log_mel(waveform, config) for name, waveform in heard.items()}
     figure = plots.compare_spectrograms(pictures, config)

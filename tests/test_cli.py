@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from _support import need
 
 from vqlab import cli
 from vqlab._paths import bundled
@@ -168,7 +169,7 @@ def test_train_evaluate_and_use_on_the_bundled_words(tmp_path, capsys):
 
 
 def test_evaluate_writes_table_scores_and_picture(tmp_path, model, capsys):
-    pytest.importorskip("pesq")
+    need("pesq")
     words = bundled("words")
     names = [line for line in (words / "testing_list.txt").read_text().split() if "yes/" in line]
     (tmp_path / "clips.txt").write_text("\n".join(names[:2]))

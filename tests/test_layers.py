@@ -10,8 +10,9 @@ FLOORS = [
     "audio spectral inversion features",
     "quantize quantize_steps vector_quantizer fsq codebook_stats networks models",
     "datasets",
-    "training runs checkpoints experiments measures metrics evaluation codec packing prior pretrained",
-    "cli listen player plots widgets lessons",
+    "training runs checkpoints experiments measures metrics evaluation codec packing prior "
+    "pretrained",
+    "cli listen live player plots widgets lessons",
 ]
 PACKAGE = ROOT / "vqlab"
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.name[:2] != "__")

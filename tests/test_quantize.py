@@ -8,6 +8,7 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
+from _support import need
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -569,7 +570,7 @@ def test_every_code_of_fsq_survives_the_round_trip(levels: tuple[int, ...]) -> N
 
 @pytest.mark.parametrize("levels", [(8, 5, 5, 5), (4, 4, 3), (6, 7)])
 def test_fsq_agrees_with_the_published_layer(levels: tuple[int, ...]) -> None:
-    published = pytest.importorskip("vector_quantize_pytorch").FSQ(list(levels))
+    published = need("vector_quantize_pytorch").FSQ(list(levels))
     z = 3 * torch.randn(4, 60, len(levels))
     values, codes = published(z)
     out = FiniteScalarQuantizer(levels)(z.movedim(-1, 1))

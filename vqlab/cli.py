@@ -111,7 +111,7 @@ def evaluate(options: argparse.Namespace) -> None:
     """Score codecs on clips and write one table, one picture."""
     import torch
 
-    from . import evaluation, metrics, plots, spectral
+    from . import evaluation, metrics
     from ._paths import recordings_root
 
     if options.threads:
@@ -134,17 +134,23 @@ def evaluate(options: argparse.Namespace) -> None:
         out.mkdir(parents=True, exist_ok=True)
         evaluation.save_rows(rows, out / "scores.json")
         write_whole(out / "table.md", (text + "\n").encode())
-        item, codec = clips[0], list(codecs.values())[-1]
-        heard = {"original": item.waveform}
-        for stages in range(len(codec.rates), 0, -1):
-            rate = f"{codec.rates[stages - 1] / 1000:g} kbit/s"
-            heard[rate] = codec.reconstruct(item.waveform, stages)
-        config = codec.features.config
-        figure = plots.compare_spectrograms(
-            {name: spectral.log_mel(x, config) for name, x in heard.items()}, config
-        )
-        figure.savefig(out / "spectrograms.png", dpi=80)
-        print(f"Table, scores and a picture of {item.label!r} are in {out}")
+        item = _picture(list(codecs.values())[-1], clips, out / "spectrograms.png")
+        print(f"Table, scores and a picture of a typical clip ({item.label!r}) are in {out}")
+
+
+def _picture(codec: Codec, clips: Sequence, path: Path) -> datasets.Item:
+    """Draw the original and each rate of the clip with the median error; returns the clip."""
+    from . import evaluation, plots, spectral
+
+    item = evaluation.typical_clip(codec, clips)
+    heard = {"original": item.waveform}
+    for stages in range(len(codec.rates), 0, -1):
+        rate = f"{codec.rates[stages - 1] / 1000:g} kbit/s"
+        heard[rate] = codec.reconstruct(item.waveform, stages)
+    config = codec.features.config
+    pictures = {name: spectral.log_mel(waveform, config) for name, waveform in heard.items()}
+    plots.compare_spectrograms(pictures, config).savefig(path, dpi=80)
+    return item
 
 
 def compress(options: argparse.Namespace) -> None:

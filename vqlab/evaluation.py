@@ -73,6 +73,14 @@ def score_features(
     return {"codec": "mel frames, no codes", "error_db": 0.0} | _summary(scored)
 
 
+def typical_clip(codec: Codec, clips: Sequence[Item]) -> Item:
+    """The clip whose mel error is the median of all: an example that nobody picked."""
+    ordered = sorted(
+        clips, key=lambda item: _mel_error(codec, item, codec.encode(item.waveform)[0])
+    )
+    return ordered[len(ordered) // 2]
+
+
 def table(rows: Sequence[dict[str, Any]], *, extra: dict[str, str] | None = None) -> str:
     """The rows as a Markdown table; ``extra`` adds columns (key in the rows: heading)."""
     return metrics.markdown_table(COLUMNS | (extra or {}), rows)
@@ -95,9 +103,7 @@ def _inside(codec: Codec, clips: Sequence[Item], stages: int) -> dict[str, Any]:
     for item in clips:
         codes, gain_db = codec.encode(item.waveform, stages)
         stats.update(codes)
-        x = codec.features.analyse(codec.normalise(item.waveform)[0].unsqueeze(0))
-        y = codec.model.decode(codes)[..., : x.shape[-1]]
-        errors.append(float(codec.features.error_db(x, y)))
+        errors.append(_mel_error(codec, item, codes))
         flat = codes[0].flatten(1).numpy()
         data = pack(codec.identity(), gain_db, len(item.waveform), flat, codec.bits_per_code)
         stored += 8 * len(data)
@@ -107,3 +113,11 @@ def _inside(codec: Codec, clips: Sequence[Item], stages: int) -> dict[str, Any]:
         "used": " ".join(str(int(n)) for n in stats.used),
         "stored_kbps": stored / seconds / 1000,
     }
+
+
+@torch.no_grad()
+def _mel_error(codec: Codec, item: Item, codes: Tensor) -> float:
+    """Mean difference in dB of the decoder's mel frames from the levelled original's."""
+    x = codec.features.analyse(codec.normalise(item.waveform)[0].unsqueeze(0))
+    y = codec.model.decode(codes)[..., : x.shape[-1]]
+    return float(codec.features.error_db(x, y))

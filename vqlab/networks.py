@@ -162,9 +162,7 @@ class TutorialDecoder(nn.Sequential):
         super().__init__(
             Residual(nn.Conv2d(width, width, 1), nn.BatchNorm2d(width)),
             # An even kernel needs a row and a column more, on one side, so that the size stays.
-            Residual(
-                nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(width, width, 2), nn.BatchNorm2d(width)
-            ),
+            Residual(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(width, width, 2), nn.BatchNorm2d(width)),
             nn.ConvTranspose2d(width, width, 2, stride=2),
             nn.BatchNorm2d(width),
             nn.ReLU(),

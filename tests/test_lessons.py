@@ -1,0 +1,317 @@
+"""The checks answer rightly: the reference passes, each mistake gets its own hint, a stub is open."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from vqlab import lessons, quantize
+from vqlab.lessons._exercise import difference
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+NAMES = lessons.exercise_names()
+MISTAKES = [(name, i) for name in NAMES for i in range(len(lessons.find(name).mistakes))]
+
+
+@pytest.fixture(autouse=True)
+def fresh_page():
+    lessons.forget()
+    lessons._notes._guesses.clear()
+
+
+def stub(*arguments):
+    raise NotImplementedError
+
+
+# --- every exercise of every notebook -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reference_passes_its_own_check(name):
+    verdict = lessons.check(name, lessons.find(name).right)
+    assert verdict, verdict
+    assert repr(verdict) == f"Passed: {name}."
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_untouched_stub_is_not_attempted_yet(name):
+    verdict = lessons.check(name, stub)
+    assert not verdict
+    assert verdict.state == "open" and "not attempted yet" in repr(verdict)
+
+
+@pytest.mark.parametrize(("name", "i"), MISTAKES)
+def test_each_mistake_gets_its_own_hint(name, i):
+    mistake, hint = lessons.find(name).mistakes[i]
+    verdict = lessons.check(name, mistake)
+    assert verdict.state == "wrong"
+    assert verdict.sentence == f"{name}: {hint}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_exercise_knows_two_mistakes_and_has_hints(name):
+    exercise = lessons.find(name)
+    assert len(exercise.mistakes) >= 2 and len(exercise.hints) >= 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_exercise_has_a_solution_that_passes(name):
+    number, _, short = name.partition("-")
+    (path,) = sorted((NOTEBOOKS / "solutions").glob(f"{number}_*.py"))
+    spec = importlib.util.spec_from_file_location(f"solutions_{number}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    verdict = lessons.check(name, getattr(module, short.replace("-", "_")))
+    assert verdict, verdict
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_exercise_stands_in_its_notebook_as_a_stub_with_its_check(name):
+    number, _, short = name.partition("-")
+    found = sorted(NOTEBOOKS.glob(f"{number}_*.ipynb"))
+    if not found:
+        pytest.skip(f"notebook {number} is not written yet")
+    cells = json.loads(found[0].read_text(encoding="utf-8"))["cells"]
+    code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    function = short.replace("-", "_")
+    assert any(f"def {function}(" in c and "raise NotImplementedError" in c for c in code)
+    assert any(f'lessons.check("{name}", {function})' in c for c in code)
+
+
+# --- the machinery --------------------------------------------------------------------------------
+
+
+def test_an_unknown_exercise_names_the_known_ones():
+    with pytest.raises(ValueError, match="05-nearest"):
+        lessons.check("05-farthest", stub)
+
+
+def test_an_unknown_notebook_names_all_exercises():
+    with pytest.raises(ValueError, match="05-distances"):
+        lessons.check("99-anything", stub)
+
+
+def test_an_error_in_the_learners_function_is_one_sentence_with_its_line():
+    def broken(distances):
+        table = distances
+        return table.argsmallest(dim=1)
+
+    verdict = lessons.check("05-nearest", broken)
+    assert verdict.state == "wrong"
+    assert "return table.argsmallest(dim=1)" in verdict.sentence
+    assert "AttributeError" in verdict.sentence and "Traceback" not in repr(verdict)
+
+
+def test_a_not_implemented_error_of_torch_is_an_attempt():
+    def refused(distances):
+        raise_it = "the operator is not there for this type"
+        return _torch_refuses(raise_it)
+
+    assert lessons.check("05-nearest", refused).state == "wrong"
+
+
+def _torch_refuses(text):
+    kind = NotImplementedError
+    raise kind(text)
+
+
+def test_a_function_with_too_few_arguments_is_told_how_it_is_called():
+    verdict = lessons.check("05-distances", lambda x: x)
+    assert "cannot be called as the exercise calls it" in verdict.sentence
+
+
+def test_the_result_instead_of_the_function_is_told():
+    assert "give the function itself" in lessons.check("05-nearest", 3).sentence
+
+
+def test_a_forgotten_return_is_told():
+    assert "`return`" in lessons.check("05-nearest", lambda d: None).sentence
+
+
+def test_an_unknown_mistake_is_told_by_shape_then_by_value():
+    shape = lessons.check("05-distances", lambda x, e: torch.zeros(2, 2)).sentence
+    assert "(2, 2)" in shape and "(3, 4)" in shape
+    value = lessons.check("05-distances", lambda x, e: torch.zeros(3, 4)).sentence
+    assert "12 of 12 values differ" in value and "[0, 0]" in value
+
+
+def test_failing_again_opens_the_next_hint_and_passing_closes_all():
+    hints = lessons.find("05-distances").hints
+    opened = [lessons.check("05-distances", torch.cdist).open_hints for _ in range(3)]
+    assert opened == [hints[:0], hints[:1], hints[:2]]
+    assert lessons.check("05-distances", quantize.distances).open_hints == ()
+    assert lessons.check("05-distances", torch.cdist).open_hints == ()
+
+
+def test_hints_can_be_asked_for():
+    verdict = lessons.check("05-nearest", stub, hint=1)
+    hints = lessons.find("05-nearest").hints
+    assert verdict.open_hints == hints[:1] and verdict.folded_hints == hints[1:]
+    assert f"Hint: {hints[0]}" in repr(verdict)
+
+
+def test_the_page_shows_the_sentence_and_folds_the_other_hints():
+    page = lessons.check("05-nearest", lambda d: d.argmax(dim=1))._repr_html_()
+    assert "largest distance" in page
+    assert page.count("<details>") == len(lessons.find("05-nearest").hints)
+    assert "<script" not in page
+
+
+def test_a_learners_text_cannot_break_the_page():
+    def broken(distances):
+        raise ValueError("<b>boom</b>")
+
+    assert "<b>boom" not in lessons.check("05-nearest", broken)._repr_html_()
+
+
+def test_the_learner_cannot_spoil_the_inputs_of_the_next_attempt():
+    def spoils(distances):
+        distances.zero_()
+        return distances.argmin(dim=1)
+
+    lessons.check("05-nearest", spoils)
+    assert lessons.check("05-nearest", quantize.nearest)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected", "word"),
+    [
+        (torch.ones(2), torch.ones(3), "shape"),
+        ("a", "b", "'a'"),
+        ((1, 2), (1, 2, 3), "3 parts"),
+        ("text", 1.0, "str"),
+        ({"a": 1}, {"a": 1, "b": 2}, "b is missing"),
+        (float("nan"), 1.0, "nan"),
+        (torch.ones(2, dtype=torch.complex64), torch.ones(2), "complex64"),
+    ],
+)
+def test_a_difference_is_said(outcome, expected, word):
+    assert word in difference(outcome, expected)
+
+
+@pytest.mark.parametrize(
+    "value", [1, 2.5, "x", None, True, torch.ones(2), (1, torch.zeros(1)), {"a": [1, 2]}]
+)
+def test_equal_outcomes_have_no_difference(value):
+    assert difference(value, value) is None
+
+
+def test_a_float_index_and_a_whole_one_count_as_equal():
+    assert difference(torch.tensor([1.0, 2.0]), torch.tensor([1, 2])) is None
+
+
+# --- guesses --------------------------------------------------------------------------------------
+
+
+def test_a_guess_stands_beside_the_result():
+    assert str(lessons.guess("used", 300)) == "Kept: 300."
+    assert lessons.guess("used") == 300
+    expected = "You guessed 300 codes; it is 661 codes."
+    assert str(lessons.reveal("used", torch.tensor(661), "codes")) == expected
+
+
+def test_without_a_guess_the_result_stands_alone():
+    assert lessons.guess("used", None) is None
+    assert str(lessons.reveal("used", 0.123456)) == "No guess made; it is 0.1235."
+
+
+def test_a_note_is_shown_as_text():
+    note = lessons.reveal("used", "<b>")
+    assert repr(note) == str(note) and "&lt;b&gt;" in note._repr_html_()
+
+
+# --- functions taught in a notebook equal the package's -------------------------------------------
+
+
+def _taught(number):
+    """The names that the cells tagged `defines` of one notebook bring forth."""
+    path = next(iter(sorted(NOTEBOOKS.glob(f"{number}_*.ipynb"))), None)
+    if path is None:
+        pytest.skip(f"notebook {number} is not written yet")
+    space = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "quantize": quantize}
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        if "defines" in cell["metadata"].get("tags", []):
+            exec("".join(cell["source"]), space)  # the notebook's own text
+    return space
+
+
+@pytest.fixture(scope="module")
+def taught05():
+    return _taught("05")
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 7, 1), (3, 4, 2, 2), (1, 5, 3, 4)])
+def test_05_the_notebooks_reshapes_equal_the_packages(taught05, shape):
+    z = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    rows = taught05["picture_to_vectors"](z)
+    assert torch.equal(rows, quantize.to_vectors(z))
+    assert torch.equal(taught05["to_grid"](rows, z.shape), quantize.to_grid(rows, z.shape))
+    assert torch.equal(taught05["to_grid"](rows, z.shape), z)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_05_the_notebooks_search_and_one_hot_rows_equal_the_packages(taught05, seed):
+    random = torch.Generator().manual_seed(seed)
+    x = torch.randn(50, 6, generator=random)
+    codebook = torch.randn(9, 6, generator=random)
+    d = taught05["distances_by_definition"](x, codebook)
+    torch.testing.assert_close(d, quantize.distances(x, codebook), rtol=1e-4, atol=1e-5)
+    codes = quantize.nearest(d)
+    hot = taught05["one_hot"](codes, 9)
+    assert torch.equal(hot, quantize.one_hot(codes, 9))
+    assert torch.equal(hot @ codebook, quantize.lookup(codes, codebook))
+
+
+def test_05_the_notebooks_entropy_equals_the_packages(taught05):
+    codes = torch.randint(0, 30, (200,), generator=torch.Generator().manual_seed(1))
+    stats = quantize.CodebookStats((32,))
+    stats.update(codes[None, None])
+    assert taught05["entropy_bits"](codes, 32) == pytest.approx(stats.entropy_bits[0], rel=1e-5)
+
+
+def test_05_the_notebooks_kmeans_step_is_the_packages_update_without_memory(taught05):
+    random = torch.Generator().manual_seed(4)
+    x = torch.randn(200, 3, generator=random)
+    start = x[:8].clone()  # each code has at least the vector it sits on
+    layer = quantize.VectorQuantizer(3, 8, decay=0.0, kmeans_start=False, restart_below=0.0)
+    layer.codebook.copy_(start)
+    layer(x.T[None])
+    expected = taught05["kmeans_step"](x, start)
+    torch.testing.assert_close(expected, layer.codebook, rtol=1e-3, atol=1e-4)
+
+
+def test_05_the_ema_exercise_is_the_packages_update():
+    update = lessons.find("05-ema-update").right
+    random = torch.Generator().manual_seed(5)
+    x = torch.randn(300, 3, generator=random)
+    layer = quantize.VectorQuantizer(3, 8, decay=0.9, kmeans_start=False, restart_below=0.0)
+    layer.codebook.copy_(x[:8])
+    counts, sums = layer.ema_count.clone(), layer.ema_sum.clone()
+    codes = layer(x.T[None]).codes.flatten()
+    for ours, theirs in zip(
+        update(counts, sums, x, codes, 0.9),
+        (layer.ema_count, layer.ema_sum, layer.codebook),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_05_the_notebooks_layer_equals_the_packages(taught05):
+    z = torch.randn(3, 4, 11, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    layer = quantize.VectorQuantizer(4, 8, kmeans_start=False, decay=None, beta=0.25).eval()
+    start = torch.randn(8, 4, generator=torch.Generator().manual_seed(3))
+    codebook = start.clone().requires_grad_()
+    with torch.no_grad():
+        layer.codebook.copy_(start)
+    z_q, codes, loss = taught05["vq_layer"](z, codebook, 0.25)
+    ours = torch.autograd.grad(loss + z_q.pow(2).sum(), [z, codebook])
+    expected = layer(z)
+    theirs = torch.autograd.grad(expected.loss + expected.z.pow(2).sum(), [z, layer.codebook])
+    torch.testing.assert_close(z_q, expected.z)
+    torch.testing.assert_close(loss, expected.loss)
+    assert torch.equal(codes, expected.codes[:, 0])
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b)

@@ -1,0 +1,166 @@
+"""Each notebook runs from a fresh kernel in its time, and what is saved is real and clean."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import nbformat
+import pytest
+from _support import ROOT
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+
+def _tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("notebooks_tool", ROOT / "tools/notebooks.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tool = _tool()
+SERIES = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+SOLUTIONS = sorted((ROOT / "notebooks/solutions").glob("*.ipynb"))
+SCRIPTS = sorted((ROOT / "notebooks/solutions").glob("*.py"))
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT / "notebooks"))
+
+
+@pytest.mark.parametrize("number", ["00", "02", "03", "05", "06"])
+def test_the_notebook_exists(number):
+    assert [path.name for path in SERIES if path.name.startswith(f"{number}_")]
+
+
+@pytest.mark.parametrize("path", SERIES + SOLUTIONS, ids=relative)
+def test_what_is_saved_is_complete_and_clean(path):
+    assert tool.check(path) == []
+
+
+@pytest.mark.parametrize("path", SERIES + SOLUTIONS, ids=relative)
+def test_it_runs_from_a_fresh_kernel_in_its_time(path, tmp_path, monkeypatch):
+    copy = tmp_path / "notebooks"
+    shutil.copytree(ROOT / "notebooks", copy, ignore=shutil.ignore_patterns(".*"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    allowed = tool.seconds_allowed(path)
+    _, seconds = tool.execute(copy / relative(path), timeout=allowed)
+    assert seconds < allowed
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=relative)
+def test_the_solution_runs(path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+# The checks themselves, on a small notebook that is right, spoiled in one place at a time.
+
+
+@pytest.fixture
+def good(tmp_path, monkeypatch):
+    """A notebook that passes every check, and the place where a test saves it."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    run = [
+        new_code_cell(tool.BOOTSTRAP.strip(), execution_count=1),
+        new_code_cell("1 + 1", execution_count=2),
+    ]
+    run[1].outputs = [new_output("execute_result", {"text/plain": "2"}, execution_count=2)]
+    banner = new_markdown_cell("[contents](00_start_here.ipynb) · 2 minutes")
+    notebook = new_notebook(cells=[banner, *run])
+    notebook.metadata["vqlab"] = {"code_sha256": tool.code_checksum(notebook)}
+    (tmp_path / "notebooks").mkdir()
+    return notebook, tmp_path / "notebooks" / "01_small.ipynb"
+
+
+def problems(notebook, path):
+    nbformat.write(notebook, path)
+    return " ".join(tool.check(path))
+
+
+def test_a_good_notebook_passes(good):
+    assert problems(*good) == ""
+
+
+def test_code_changed_after_the_run_is_found(good):
+    notebook, path = good
+    notebook.cells[2].source = "1 + 2"
+    assert "older than the code" in problems(notebook, path)
+
+
+def test_a_saved_error_is_found(good):
+    notebook, path = good
+    notebook.cells[2].outputs = [new_output("error", ename="KeyError", evalue="", traceback=[])]
+    assert "KeyError" in problems(notebook, path)
+
+
+def test_cells_run_out_of_order_are_found(good):
+    notebook, path = good
+    notebook.cells[1].execution_count = 7
+    assert "not in order" in problems(notebook, path)
+
+
+def test_a_machine_path_is_found(good):
+    notebook, path = good
+    notebook.cells[2].outputs[0].data["text/plain"] = "/home/ada/vqlab/data"
+    assert "/home/ada" in problems(notebook, path)
+
+
+def test_a_saved_widget_is_found(good):
+    notebook, path = good
+    notebook.cells[2].outputs[0].data[tool.WIDGET] = {"model_id": "1"}
+    assert "widget" in problems(notebook, path)
+
+
+def test_another_set_up_cell_is_found(good):
+    notebook, path = good
+    notebook.cells[1].source = "import vqlab"
+    assert "BOOTSTRAP" in problems(notebook, path)
+
+
+def test_running_saves_real_outputs_that_pass_the_check(good):
+    notebook, path = good
+    notebook.cells[
+        2
+    ].source = "import sys\nprint('a')\nprint('10 %\\r20 %\\r30 %', file=sys.stderr)\n6 * 7"
+    notebook.cells[2].outputs = []
+    nbformat.write(notebook, path)
+    tool.run(path)
+    assert tool.check(path) == []
+    outputs = tool.read(path).cells[2].outputs
+    assert [o.get("text") or o.data["text/plain"] for o in outputs] == ["a\n", "30 %\n", "42"]
+
+
+def test_running_leaves_a_failing_notebook_as_it_was(good):
+    notebook, path = good
+    notebook.cells[2].source = "1 / 0"
+    nbformat.write(notebook, path)
+    before = path.read_bytes()
+    with pytest.raises(tool.CellExecutionError):
+        tool.run(path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_set_up_cell_does_nothing_where_vqlab_is_installed():
+    before = list(sys.path)
+    exec(tool.BOOTSTRAP, {})
+    assert sys.path == before
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_set_up_cell_finds_a_checkout_or_says_what_to_do(inside, tmp_path):
+    """Run by a Python without vqlab: -I ignores the folder and PYTHONPATH, -S the environment."""
+    folder = ROOT / "tests" if inside else tmp_path
+    code = tool.BOOTSTRAP + "\nprint(importlib.util.find_spec('vqlab').origin)"
+    command = [sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if inside:
+        assert done.stdout.strip() == str(ROOT / "vqlab/__init__.py")
+    else:
+        assert done.returncode == 1
+        assert done.stderr.startswith("vqlab is not installed here")
