@@ -17,6 +17,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -108,6 +109,22 @@ def inversion_rows() -> list[Row]:
     return list(_speed_inversion.rows())
 
 
+def codec_rows(repeat: int) -> list[Row]:
+    """Ten seconds through the shipped codec: to bytes, and from bytes to sound."""
+    import vqlab
+
+    waveform = 0.1 * torch.randn(10 * 16000)
+    data = vqlab.compress(waveform, kbps=1.5)
+    took = medians(
+        {
+            "compress": lambda: vqlab.compress(waveform, kbps=1.5),
+            "decompress": lambda: vqlab.decompress(data),
+        },
+        repeat,
+    )
+    return [(f"{name} 10 s at 1.5 kbit/s", ms, None, None) for name, ms in took.items()]
+
+
 def version(name: str) -> str:
     """Name and installed version, or that it is absent."""
     try:
@@ -138,13 +155,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2, help="threads for torch (default 2)")
     parser.add_argument("--repeat", type=int, default=5, help="measured repetitions (default 5)")
+    parser.add_argument("--out", type=Path, help="also write it to this file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     names = ("torch", "vector-quantize-pytorch", "librosa", "torchaudio")
-    print(f"Python {platform.python_version()}, {', '.join(version(name) for name in names)};")
-    print(f"{options.threads} thread(s), median of {options.repeat} rounds, {platform.machine()}.")
-    print("Peer of the quantiser: vector-quantize-pytorch.\n")
-    print(table(quantizer_rows(options.repeat) + inversion_rows()))
+    rows = quantizer_rows(options.repeat) + inversion_rows() + codec_rows(options.repeat)
+    text = (
+        f"{table(rows)}\n\n"
+        f"Python {platform.python_version()}, {', '.join(version(name) for name in names)}; "
+        f"{options.threads} thread(s), median of {options.repeat} rounds, {platform.machine()}. "
+        "Peer of the quantiser: vector-quantize-pytorch. Milliseconds depend on the machine; "
+        "compare the ratios."
+    )
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """What several test files share."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from _support import missing, need
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +18,22 @@ def recordings() -> Path:
     if not (folder / "SpeechCommands").is_dir():
         pytest.skip(f"VQLAB_DATA={place} has no folder SpeechCommands")
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window, as Playwright drives it."""
+    playwright = need("playwright.sync_api")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        missing("no Chromium is installed")
+    arguments = [
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--autoplay-policy=no-user-gesture-required",
+    ]
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=program, args=arguments)
+        yield chromium
+        chromium.close()

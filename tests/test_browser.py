@@ -1,7 +1,6 @@
 """The player in a real browser: alone, in company, without JavaScript, and in JupyterLab."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from _support import missing, need
+from _support import need
 
 from vqlab import listen
 
@@ -40,21 +39,6 @@ def tone(frequency, seconds=LONG):
 def two_tones(seconds=LONG):
     return listen.compare({"low": tone(LOW, seconds), "high": tone(HIGH, seconds)}, RATE,
                           bits={"high": 1000}, title="Two tones")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = need("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        missing("no Chromium is installed")
-    arguments = ["--no-sandbox", "--disable-dev-shm-usage",
-                 "--autoplay-policy=no-user-gesture-required"]
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=program, args=arguments)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

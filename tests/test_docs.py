@@ -1,6 +1,8 @@
 """What the texts point to exists: files, headings, make's targets."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -93,3 +95,17 @@ def test_a_broken_link_is_found(tmp_path, monkeypatch):
         "```\n[10](block.md)\n```\n"
     )
     assert broken(page) == ["gone.md", "here.md#gone", "gone.png", "../outside.md", "gone.html"]
+
+
+def test_tables_in_the_readme_are_what_the_commands_made():
+    command = [sys.executable, ROOT / "tools" / "tables.py", "--check"]
+    assert subprocess.run(command, capture_output=True, text=True).returncode == 0
+
+
+def test_a_table_that_was_typed_by_hand_is_noticed(tmp_path):
+    sys.path.insert(0, str(ROOT / "tools"))
+    from tables import filled
+
+    (tmp_path / "t.md").write_text("| 1 |\n")
+    text = "a\n<!-- table t.md -->\n| 2 |\n<!-- end -->\nb"
+    assert filled(text, tmp_path) == text.replace("2", "1")

@@ -53,7 +53,7 @@ def figure(run: Run) -> Figure:
             axes[2].plot(steps, used, line, color=color, label=f"stage {stage + 1}", **dots)
         axes[2].set(title="codes used since the last report", xlabel="step")
         axes[2].set_ylim(bottom=0)
-        axes[2].legend(fontsize=8, frameon=False)
+        axes[2].legend(fontsize=8, frameon=False, loc="lower right")
     for ax in axes:
         ax.set_xlim(left=0)
     return picture
@@ -78,7 +78,7 @@ class Live:
         The player compares it with what the model makes of it, now and at earlier reports.
         Leave both out for the picture alone.
 
-    Works wherever IPython's display does; elsewhere it prints one line a report.
+    Works wherever IPython's display does.
     """
 
     def __init__(self, codec: Codec | None = None, waveform: Tensor | None = None) -> None:
@@ -99,6 +99,11 @@ class Live:
             self._show("player", self._player({**self.sounds, run.step: now}))
             if self.reports & (self.reports - 1) == 0:  # a power of two
                 self.sounds[run.step] = now
+
+    def here(self) -> Live:
+        """Show the next reports below the cell that runs now, with the sounds kept so far."""
+        self._handles = {}
+        return self
 
     def _player(self, sounds: dict[int, Tensor]) -> Player:
         assert self.codec is not None and self.waveform is not None
