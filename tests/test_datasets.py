@@ -364,7 +364,7 @@ def test_a_folder_without_sound_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (dict(name="wrods"), r"'wrods'.*words, speech_commands, folder"),
+        (dict(name="wrods"), r"'wrods'.*words, voices, speech_commands, folder"),
         (dict(split="training"), r"'training'.*train, validation, test, all"),
         (dict(name="speech_commands", words="rigth"), r"'rigth'.*right.*'all'"),
         (dict(name="speech_commands", words="visual", version="v0.01"), "'visual'.*v0.01"),
@@ -458,3 +458,12 @@ def test_foreign_digits_are_read_as_a_folder(recordings):
     item = parts[2][0]
     assert item.sample_rate == RATE and item.waveform.shape == (RATE,)
     assert any("another sample rate" in note for note in parts[2].notes)
+
+
+def test_bundled_voices_have_languages_as_labels_and_no_splits():
+    voices = datasets.load("voices", "all", seconds=None)
+    assert set(voices.labels) == {"en", "es", "fr", "it", "ru"}
+    assert 20 <= len(voices) <= 40
+    assert all(0.5 < len(item.waveform) / item.sample_rate < 6 for item in voices)
+    with pytest.raises(ValueError, match="split='all'"):
+        datasets.load("voices", "test")

@@ -12,7 +12,7 @@ from _support import ROOT
 TEXTS = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "data").rglob("*.md")]
     + [*(ROOT / "experiments").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]
-    + [*(ROOT / "notebooks").rglob("[0-9]*.ipynb")]
+    + [*(ROOT / "notebooks").glob("*.ipynb")]
 )
 LINK = re.compile(r"""\]\(\s*<?([^)\s>]+)|(?:href|src)=["']([^"']+)["']""")
 
