@@ -1,4 +1,4 @@
-"""The checks answer rightly: the reference passes, each mistake gets its own hint, a stub is open."""
+"""The checks answer rightly: the reference passes, each mistake gets its hint, a stub is open."""
 
 import importlib.util
 import json

@@ -59,7 +59,8 @@ def test_the_window_by_hand_is_the_periodic_hann_window(taught, N):
 
 
 @pytest.mark.parametrize(
-    ("samples", "n_fft", "hop"), [(4000, 512, 128), (4001, 512, 128), (3000, 256, 100), (700, 400, 160)]
+    ("samples", "n_fft", "hop"),
+    [(4000, 512, 128), (4001, 512, 128), (3000, 256, 100), (700, 400, 160)],
 )
 def test_the_stft_by_hand_is_the_packages(taught, samples, n_fft, hop):
     x = noise(samples)
@@ -111,7 +112,9 @@ def test_the_numbers_in_the_prose_hold():
         for scale in ("htk", "slaney")
     }
     assert round(corners["htk"][16]) == 257 and round(corners["slaney"][16]) == 374
-    assert spectral.hz_to_mel(1000, "slaney") == 15 and round(spectral.hz_to_mel(1000, "htk")) == 1000
+    assert (
+        spectral.hz_to_mel(1000, "slaney") == 15 and round(spectral.hz_to_mel(1000, "htk")) == 1000
+    )
 
 
 # --- exercises ------------------------------------------------------------------------------------

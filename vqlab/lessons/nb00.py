@@ -1,0 +1,294 @@
+"""The exercises of notebook 00: seconds, bits per second, bytes of a file, bits by hand, a swap.
+
+Each entry is data: a probe on small fixed numbers, the reference, the mistakes people make with
+the hint that fits each, and general hints. What a file's size is, the package's own packing says.
+
+Notebook: 00
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import packing
+from ._exercise import Exercise
+
+# --- 00-seconds: samples, sample rate -> seconds --------------------------------------------------
+
+
+def _two_sounds(fn: Callable[..., Any]) -> Any:
+    return {
+        "24,000 samples at 16,000 a second": fn(24_000, 16_000),
+        "11,025 samples at 44,100 a second": fn(11_025, 44_100),
+    }
+
+
+seconds = Exercise(
+    probe=_two_sounds,
+    right=lambda samples, rate: samples / rate,
+    mistakes=(
+        (
+            lambda samples, rate: samples * rate,
+            "you multiply. The rate says how many samples one second takes: divide by it.",
+        ),
+        (
+            lambda samples, rate: rate / samples,
+            "upside down: twice as many samples must last twice as long.",
+        ),
+        (
+            lambda samples, rate: samples // rate,
+            "`//` throws the fraction of a second away; `/` keeps it.",
+        ),
+        (
+            lambda samples, rate: samples / 16_000,
+            "16,000 is the rate of these words only; use `sample_rate`.",
+        ),
+    ),
+    hints=(
+        "One second takes `sample_rate` samples. How many times does that fit into `samples`?",
+        "`return samples / sample_rate`. In later notebooks the last hint is less generous.",
+    ),
+)
+
+# --- 00-bits-per-second: positions, stages, codebook size, seconds -> bits a second ---------------
+
+
+def _two_rates(fn: Callable[..., Any]) -> Any:
+    return {
+        "50 positions, 3 stages, 1024 codes, 1 s": fn(50, 3, 1024, 1.0),
+        "60 positions, 2 stages, 512 codes, 1.5 s": fn(60, 2, 512, 1.5),
+    }
+
+
+bits_per_second = Exercise(
+    probe=_two_rates,
+    right=lambda p, s, k, t: p * s * math.log2(k) / t,
+    mistakes=(
+        (
+            lambda p, s, k, t: p * s * math.log(k) / t,
+            "`math.log` is the natural logarithm; bits need `math.log2`.",
+        ),
+        (
+            lambda p, s, k, t: p * s * k / t,
+            "a code is one of `codebook_size` integers; it takes log2 of that many bits.",
+        ),
+        (
+            lambda p, s, k, t: p * math.log2(k) / t,
+            "the stages are missing: each position has one code for each stage.",
+        ),
+        (
+            lambda p, s, k, t: p * math.log2(s * k) / t,
+            "each stage has its own code, so the bits add up: `stages` stands outside the log.",
+        ),
+        (
+            lambda p, s, k, t: p * s * math.log2(k),
+            "these are the bits of the whole sound; divide by its seconds.",
+        ),
+        (lambda p, s, k, t: p * s * math.log2(k) / t / 8, "these are bytes per second."),
+    ),
+    hints=(
+        "How many integers are there? How many bits does one of them take?",
+        "An integer below 1024 takes `math.log2(1024)`, that is 10, bits.",
+        "positions * stages * bits of one code / seconds.",
+    ),
+)
+
+# --- 00-file-bytes: positions, stages, bits of a code -> bytes of the file of one second ----------
+
+
+def _real_files(positions: int, stages: int, bits: int) -> int:
+    """The length of what `packing.pack` makes of so many codes and 16,000 samples."""
+    codes = np.zeros((stages, positions), dtype=np.int64)
+    return len(packing.pack(b"\0\0", 0.0, 16_000, codes, bits))
+
+
+def _four_files(fn: Callable[..., Any]) -> Any:
+    return {
+        f"{p} positions, {s} stages, {b} bits": fn(p, s, b)
+        for p, s, b in [(50, 2, 10), (50, 1, 10), (50, 3, 10), (25, 3, 9)]
+    }
+
+
+file_bytes = Exercise(
+    probe=_four_files,
+    right=_real_files,
+    mistakes=(
+        (
+            lambda p, s, b: 12 + p * s * b // 8,
+            "you round down, so the last bits have no place. A started byte is a whole byte.",
+        ),
+        (
+            lambda p, s, b: 12 + p * s * b / 8,
+            "a file has whole bytes: round what the codes take up.",
+        ),
+        (
+            lambda p, s, b: 12 + s * -(-p * b // 8),
+            "you round up after each stage; the stages follow one another bit by bit, so round "
+            "once, at the end.",
+        ),
+        (
+            lambda p, s, b: 12 + p * s * -(-b // 8),
+            "you give each code whole bytes; the codes are packed bit by bit.",
+        ),
+        (
+            lambda p, s, b: -(-p * s * b // 8),
+            "these are the codes alone; the header (10 bytes) and the checksum (2) are missing.",
+        ),
+        (lambda p, s, b: 10 + -(-p * s * b // 8), "the checksum, 2 bytes at the end, is missing."),
+        (lambda p, s, b: 2 + -(-p * s * b // 8), "the header, 10 bytes in front, is missing."),
+        (lambda p, s, b: 12 + p * s * b, "a byte is 8 bits: divide the bits of the codes by 8."),
+    ),
+    hints=(
+        "Three parts: header, codes, checksum. Two of them always have the same size here.",
+        "The codes are positions * stages * bits long, in bits; a byte has 8.",
+        "`math.ceil(bits / 8)` rounds up.",
+    ),
+)
+
+# --- 00-unpack-bits: bytes, how many, bits of each -> list of integers ----------------------------
+
+_ten, _three = np.array([469, 229, 682, 20]), np.array([5, 1, 6])
+
+
+def _two_streams(fn: Callable[..., Any]) -> Any:
+    return {
+        "the list of 4 codes of 10 bits": fn(packing.pack_bits(_ten, 10), 4, 10),
+        "the list of 3 codes of 3 bits": fn(packing.pack_bits(_three, 3), 3, 3),
+    }
+
+
+def _text(data: bytes) -> str:
+    return "".join(f"{byte:08b}" for byte in data)
+
+
+def _pieces(text: str, count: int, bits: int) -> list[str]:
+    return [text[i * bits : (i + 1) * bits] for i in range(count)]
+
+
+def _integers(text: str, count: int, bits: int) -> list[int]:
+    return [int(piece or "0", 2) for piece in _pieces(text, count, bits)]
+
+
+unpack_bits = Exercise(
+    probe=_two_streams,
+    right=lambda data, count, bits: packing.unpack_bits(data, count, bits).tolist(),
+    mistakes=(
+        (lambda data, count, bits: list(data)[:count], "these are bytes; cut after `bits` bits."),
+        (
+            lambda data, count, bits: _pieces(_text(data), count, bits),
+            "the pieces are right, as text; `int(piece, 2)` makes integers of them.",
+        ),
+        (
+            lambda data, count, bits: _integers("".join(bin(b)[2:] for b in data), count, bits),
+            '`bin` leaves zeros in front away; f"{byte:08b}" always writes 8 digits.',
+        ),
+        (
+            lambda data, count, bits: _integers(_text(data[::-1]), count, bits),
+            "you begin with the last byte; begin with the first.",
+        ),
+        (
+            lambda data, count, bits: _integers(
+                "".join(f"{b:08b}"[::-1] for b in data), count, bits
+            ),
+            "you turn each byte around; its high bit comes first.",
+        ),
+        (
+            lambda data, count, bits: [int(p[::-1], 2) for p in _pieces(_text(data), count, bits)],
+            "you turn each code around; its high bit comes first.",
+        ),
+        (
+            lambda data, count, bits: _integers(_text(data), -(-8 * len(data) // bits), bits),
+            "the zeros that fill the last byte are no codes: stop after `count` of them.",
+        ),
+        (
+            lambda data, count, bits: _integers(_text(data)[-count * bits :], count, bits),
+            "the filling zeros stand at the end of the last byte: count from the front.",
+        ),
+    ),
+    hints=(
+        'Write all bytes as one text of zeros and ones: f"{byte:08b}" for each.',
+        "Code number i stands at `text[i * bits : (i + 1) * bits]`.",
+        "`int(piece, 2)` reads a text of zeros and ones as an integer.",
+    ),
+)
+
+# --- 00-swap-first-halves: two (1, stages, positions) -> two of them ------------------------------
+
+
+def _swapped(fn: Callable[..., Any]) -> Any:
+    a = torch.arange(18).reshape(1, 3, 6)
+    b = 100 + a
+    results = fn(a, b)
+    return {"the result": results, "the first word after the call": a}
+
+
+def _cat(a: Tensor, b: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
+    h = a.shape[-1] // 2
+    return (
+        torch.cat([b[..., :h], a[..., h:]], dim=dim),
+        torch.cat([a[..., :h], b[..., h:]], dim=dim),
+    )
+
+
+def _overwritten(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    h = a.shape[-1] // 2
+    a[..., :h] = b[..., :h]
+    b[..., :h] = a[..., :h]
+    return a, b
+
+
+def _in_place(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    h = a.shape[-1] // 2
+    kept = a[..., :h].clone()
+    a[..., :h] = b[..., :h]
+    b[..., :h] = kept
+    return a, b
+
+
+def _stages_swapped(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    h = a.shape[1] // 2
+    return torch.cat([b[:, :h], a[:, h:]], dim=1), torch.cat([a[:, :h], b[:, h:]], dim=1)
+
+
+swap_first_halves = Exercise(
+    probe=_swapped,
+    right=_cat,
+    mistakes=(
+        (
+            _overwritten,
+            "the first half of `a` is gone before `b` can get it: make new tensors, for example "
+            "with `torch.cat`.",
+        ),
+        (_in_place, "the swap is right, but `a` and `b` themselves are changed: `clone` them."),
+        (_stages_swapped, "you swap stages (axis 1); time is the last axis, the positions."),
+        (
+            lambda a, b: _cat(a, b)[::-1],
+            "you swap the second halves, so the two results stand in the other order.",
+        ),
+        (lambda a, b: (b.clone(), a.clone()), "you swap the whole words."),
+        (
+            lambda a, b: _cat(a, b, dim=1),
+            "you put the halves on top of each other (axis 1); join them along the last axis.",
+        ),
+        (lambda a, b: _cat(a, b, dim=0), "`torch.cat` joins along axis 0 without `dim=-1`."),
+    ),
+    hints=(
+        "The positions are the last axis: `codes[..., :half]` and `codes[..., half:]`.",
+        "`half = a.shape[-1] // 2`.",
+        "`torch.cat([b[..., :half], a[..., half:]], dim=-1)` is the first of the two.",
+    ),
+)
+
+EXERCISES = {
+    "seconds": seconds,
+    "bits-per-second": bits_per_second,
+    "file-bytes": file_bytes,
+    "unpack-bits": unpack_bits,
+    "swap-first-halves": swap_first_halves,
+}
