@@ -22,7 +22,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+import vqlab  # first: it makes torchaudio importable beside a CPU-only torch
+from vqlab import inversion, spectral
 from vqlab.quantize import VectorQuantizer
+from vqlab.spectral import MelConfig
 
 Row = tuple[str, float | None, float | None, float | None]  # work, ours, peer, floor in ms
 
@@ -97,22 +100,36 @@ def quantizer_rows(repeat: int) -> list[Row]:
     return rows
 
 
-def inversion_rows() -> list[Row]:
-    """Griffin-Lim beside librosa and torchaudio, from the module that measures it."""
-    try:
-        from benchmarks import _speed_inversion
-    except ImportError:
-        try:
-            import _speed_inversion  # started as a script: this folder is on the path
-        except ImportError:
-            return []
-    return list(_speed_inversion.rows())
+def inversion_rows(repeat: int) -> list[Row]:
+    """Fast Griffin-Lim with the same settings in torchaudio and librosa."""
+    import librosa
+    from torchaudio.functional import griffinlim
+
+    config, seconds, steps, momentum = MelConfig(), 10, 32, 0.99
+    n_fft, hop, window = config.n_fft, config.hop_length, torch.hann_window(config.n_fft)
+    torch.manual_seed(0)
+    magnitude = spectral.stft(0.1 * torch.randn(seconds * config.sample_rate), config).abs()
+    array = magnitude.numpy()
+    took = medians(
+        {
+            "ours": lambda: inversion.griffin_lim(
+                magnitude, config, n_iter=steps, momentum=momentum
+            ),
+            "torchaudio": lambda: griffinlim(
+                magnitude, window, n_fft, hop, n_fft, 1.0, steps, momentum, None, True
+            ),
+            "librosa": lambda: librosa.griffinlim(
+                array, n_iter=steps, hop_length=hop, n_fft=n_fft, momentum=momentum, random_state=0
+            ),
+        },
+        repeat,
+    )
+    work = f"fast Griffin-Lim, {steps} steps, {seconds} s, {n_fft}/{hop}; peer"
+    return [(f"{work} {n}", took["ours"], took[n], None) for n in ("torchaudio", "librosa")]
 
 
 def codec_rows(repeat: int) -> list[Row]:
     """Ten seconds through the shipped codec: to bytes, and from bytes to sound."""
-    import vqlab
-
     waveform = 0.1 * torch.randn(10 * 16000)
     data = vqlab.compress(waveform, kbps=1.5)
     took = medians(
@@ -159,7 +176,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     names = ("torch", "vector-quantize-pytorch", "librosa", "torchaudio")
-    rows = quantizer_rows(options.repeat) + inversion_rows() + codec_rows(options.repeat)
+    rows = quantizer_rows(options.repeat) + inversion_rows(options.repeat)
+    rows += codec_rows(options.repeat)
     text = (
         f"{table(rows)}\n\n"
         f"Python {platform.python_version()}, {', '.join(version(name) for name in names)}; "
