@@ -250,6 +250,7 @@ def test_set_level_reaches_the_level_or_stops_at_full_scale():
     assert 0.999 < loud.abs().max() <= 1.0
     silence, gain = audio.set_level(torch.zeros(5), -20.0)
     assert gain == 0.0 and not silence.any()
+    assert audio.set_level(torch.tensor([1e-44]), 0.0) == (torch.tensor([1e-44]), 0.0)
 
 
 @given(sounds, st.floats(-60, 0))
@@ -300,3 +301,17 @@ def test_a_batch_is_cut_at_one_place_and_silence_in_the_middle():
     for length in (0, -1, 2.0):
         with pytest.raises(ValueError, match="length"):
             audio.fit_length(torch.ones(3), length)
+
+
+def test_a_length_may_be_numpys():
+    assert audio.fit_length(torch.ones(5), np.int64(3)).shape == (3,)
+
+
+def test_an_impossible_rate_in_a_header_is_named_with_the_file(tmp_path):
+    soundfile.write(tmp_path / "slow.wav", np.zeros(100), 16000)
+    data = bytearray((tmp_path / "slow.wav").read_bytes())
+    data[24:28] = (8).to_bytes(4, "little")
+    (tmp_path / "slow.wav").write_bytes(data)
+    for wanted in (None, 16000):
+        with pytest.raises(ValueError, match="slow.wav.* 8 Hz"):
+            audio.load(tmp_path / "slow.wav", sample_rate=wanted)

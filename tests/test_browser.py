@@ -37,8 +37,12 @@ def tone(frequency, seconds=LONG):
 
 
 def two_tones(seconds=LONG):
-    return listen.compare({"low": tone(LOW, seconds), "high": tone(HIGH, seconds)}, RATE,
-                          bits={"high": 1000}, title="Two tones")
+    return listen.compare(
+        {"low": tone(LOW, seconds), "high": tone(HIGH, seconds)},
+        RATE,
+        bits={"high": 1000},
+        title="Two tones",
+    )
 
 
 @pytest.fixture
@@ -54,8 +58,14 @@ def open_page(browser, tmp_path):
         page.set_default_timeout(30_000)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: None if request.url.startswith((path.as_uri(), "data:"))
-                else complaints.append(request.url))
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((path.as_uri(), "data:"))
+                else complaints.append(request.url)
+            ),
+        )
         page.goto(path.as_uri())
         return page
 
@@ -82,15 +92,18 @@ def heard(page):
 def wait_playing(page, number=0):
     page.wait_for_function(
         "n => { const s = document.querySelectorAll('.vqlab-player')[n].vqlabPlayer.state();"
-        " return s.playing && s.time > 0.02; }", arg=number)
+        " return s.playing && s.time > 0.02; }",
+        arg=number,
+    )
 
 
 def test_play_moves_the_clock_and_pause_stops_it(page):
     page.click(".vq-play")
     wait_playing(page)
     before = state(page)["time"]
-    page.wait_for_function("before => window.vqlabPlayers.playing.state().time > before + 0.1",
-                           arg=before)
+    page.wait_for_function(
+        "before => window.vqlabPlayers.playing.state().time > before + 0.1", arg=before
+    )
     assert "Pause" in page.inner_text(".vq-play")
     page.click(".vq-play")
     at = state(page)["time"]
@@ -98,7 +111,8 @@ def test_play_moves_the_clock_and_pause_stops_it(page):
     assert not state(page)["playing"] and state(page)["time"] == at > 0
     line = page.locator(".vq-frame").first.evaluate(
         "f => (f.querySelector('.vq-line').getBoundingClientRect().left + 1"
-        " - f.getBoundingClientRect().left) / f.getBoundingClientRect().width")
+        " - f.getBoundingClientRect().left) / f.getBoundingClientRect().width"
+    )
     assert line == pytest.approx(at / LONG, abs=0.01)
 
 
@@ -164,14 +178,22 @@ def test_keys_play_seek_choose_and_loop(page):
         page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowLeft")
     assert state(page)["time"] == pytest.approx(0.2, abs=1e-6)
-    for key, version in [("2", 1), ("1", 0), ("9", 0), ("ArrowDown", 1), ("ArrowDown", 0),
-                         ("ArrowUp", 1)]:
+    for key, version in [
+        ("2", 1),
+        ("1", 0),
+        ("9", 0),
+        ("ArrowDown", 1),
+        ("ArrowDown", 0),
+        ("ArrowUp", 1),
+    ]:
         page.keyboard.press(key)
         assert state(page)["version"] == version, key
     radios = page.get_by_role("radiogroup").get_by_role("radio")
     assert [radios.nth(k).get_attribute("tabindex") for k in (0, 1)] == ["-1", "0"]
-    focused = page.evaluate("() => [document.activeElement.innerText,"
-                            " getComputedStyle(document.activeElement).outlineStyle]")
+    focused = page.evaluate(
+        "() => [document.activeElement.innerText,"
+        " getComputedStyle(document.activeElement).outlineStyle]"
+    )
     assert "high" in focused[0] and focused[1] == "solid"
     page.keyboard.press("l")
     assert state(page)["loop"]
@@ -191,8 +213,12 @@ def test_loop_goes_round_in_step_and_without_it_the_sound_ends(open_page):
 
 def test_players_in_one_page_leave_each_other_alone_but_take_turns(open_page):
     same = two_tones().html  # one output shown twice, and a third player
-    page = open_page("<!doctype html><meta charset=utf-8>" + same + same
-                     + listen.play(tone(1000), RATE, "alone").html)
+    page = open_page(
+        "<!doctype html><meta charset=utf-8>"
+        + same
+        + same
+        + listen.play(tone(1000), RATE, "alone").html
+    )
     assert page.locator(".vqlab-player[data-ready]").count() == 3
     assert page.locator(".vq-bar").count() == 3
     page.locator(".vq-play").nth(0).click()
@@ -222,8 +248,9 @@ def test_seeking_while_playing_keeps_playing(page):
     wait_playing(page)
     for _ in range(5):
         page.keyboard.press("ArrowRight")
-    page.wait_for_function("() => document.querySelector('.vqlab-player')"
-                           ".vqlabPlayer.state().playing")
+    page.wait_for_function(
+        "() => document.querySelector('.vqlab-player').vqlabPlayer.state().playing"
+    )
     assert state(page)["time"] > 0.5
     assert heard(page)[0] == pytest.approx(LOW, abs=30)
 
@@ -240,8 +267,9 @@ def test_without_javascript_plain_controls_labels_and_pictures_remain(open_page)
 def test_where_decoding_fails_plain_controls_come_back(open_page):
     page = open_page(two_tones().html)
     assert page.locator("audio:visible").count() == 0
-    page.evaluate("() => { AudioContext.prototype.decodeAudioData ="
-                  " () => Promise.reject(Error('no flac')); }")
+    page.evaluate(
+        "() => { AudioContext.prototype.decodeAudioData = () => Promise.reject(Error('no flac')); }"
+    )
     page.click(".vq-play")
     page.wait_for_selector("audio:visible")
     assert page.locator("audio:visible").count() == 2
@@ -266,28 +294,56 @@ def lab(tmp_path_factory):
     made = two_tones()
     for name in ("trusted", "untrusted"):
         output = nbformat.v4.new_output(
-            "execute_result", {"text/html": made.html, "text/plain": repr(made)}, execution_count=1)
-        cells = [nbformat.v4.new_markdown_cell(name),  # trust goes by content: it must differ
-                 nbformat.v4.new_code_cell("player", outputs=[output], execution_count=1)]
+            "execute_result", {"text/html": made.html, "text/plain": repr(made)}, execution_count=1
+        )
+        cells = [
+            nbformat.v4.new_markdown_cell(name),  # trust goes by content: it must differ
+            nbformat.v4.new_code_cell("player", outputs=[output], execution_count=1),
+        ]
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}),
-                       notebooks / f"{name}.ipynb")
+        nbformat.write(
+            nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}),
+            notebooks / f"{name}.ipynb",
+        )
     environment = dict(os.environ, HOME=str(home))
-    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR",
-                 "JUPYTERLAB_WORKSPACES_DIR", "JUPYTERLAB_SETTINGS_DIR"):
+    for name in (
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_DATA_DIR",
+        "JUPYTER_RUNTIME_DIR",
+        "IPYTHONDIR",
+        "JUPYTERLAB_WORKSPACES_DIR",
+        "JUPYTERLAB_SETTINGS_DIR",
+    ):
         environment[name] = str(home / name.lower())
-    subprocess.run([sys.executable, "-m", "jupyter", "trust", notebooks / "trusted.ipynb"],
-                   env=environment, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "jupyter", "trust", notebooks / "trusted.ipynb"],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = home / "log.txt"
     with log.open("w") as file:
         server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
-             f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=",
-             "--LabApp.news_url=None", f"--ServerApp.root_dir={notebooks}"],
-            env=environment, stdout=file, stderr=subprocess.STDOUT)
+            [
+                sys.executable,
+                "-m",
+                "jupyterlab",
+                "--no-browser",
+                "--allow-root",
+                "--ip=127.0.0.1",
+                f"--port={port}",
+                "--ServerApp.port_retries=0",
+                "--IdentityProvider.token=",
+                "--LabApp.news_url=None",
+                f"--ServerApp.root_dir={notebooks}",
+            ],
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
     try:
         address = f"http://127.0.0.1:{port}"
         end = time.monotonic() + 120
@@ -328,8 +384,10 @@ def test_jupyterlab_keeps_plain_controls_in_an_untrusted_notebook(browser, lab):
         page.wait_for_selector(".jp-OutputArea audio", timeout=120_000)
         assert page.locator(".vqlab-player[data-ready]").count() == 0
         assert page.locator(".jp-OutputArea audio:visible").count() == 2
-        page.wait_for_function("() => [...document.querySelectorAll('.jp-OutputArea audio')]"
-                               ".every((a) => Math.abs(a.duration - 6) < 0.01)")
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('.jp-OutputArea audio')]"
+            ".every((a) => Math.abs(a.duration - 6) < 0.01)"
+        )
         pictures = page.locator(".jp-OutputArea img")
         assert "low: 6.00 s" in pictures.first.get_attribute("alt")
         assert "high · 1.0 kbit/s" in page.inner_text(".jp-OutputArea-output")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,7 +178,8 @@ def test_evaluate_writes_table_scores_and_picture(tmp_path, model, capsys):
                    "--out", tmp_path / "out")  # fmt: skip
     assert status == 0, capsys.readouterr().err
     table = (tmp_path / "out" / "table.md").read_text()
-    assert len(table.splitlines()) == 2 + 1 + 3  # heading, mel frames, three rates
+    assert table.count("\n|") == 1 + 1 + 3  # line under the heading, mel frames, three rates
+    assert table.splitlines()[-1].startswith("2 clips")
     assert "STOI" in table
     assert (tmp_path / "out" / "spectrograms.png").stat().st_size > 5000
 
@@ -189,3 +191,48 @@ def test_training_on_a_set_that_is_not_there_is_one_sentence(tmp_path, capsys, m
     assert status == 2
     assert "download speech_commands" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "option", [("--threads", -1), ("--device", "gpu"), ("--batch-size", 0), ("--steps", 0)], ids=str
+)
+def test_an_option_that_cannot_work_is_one_sentence(tmp_path, capsys, option):
+    arguments = {"--steps": 1, "--words": "yes", "--out": tmp_path / "run"} | dict([option])
+    assert vqlab("train", *[part for pair in arguments.items() for part in pair]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and str(option[1]) in lines[0]
+
+
+def test_training_leaves_out_silent_clips_and_says_so(tmp_path, capsys):
+    for n in range(30):
+        sound(tmp_path / f"{n}.wav", samples=4000 + n)
+        soundfile.write(tmp_path / f"silent{n}.wav", np.zeros(4000), 16000)
+    status = vqlab("train", "--dataset", "folder", "--root", tmp_path, "--steps", 1,
+                   "--out", tmp_path / "run", "--codebook-size", 16, "--device", "cpu")  # fmt: skip
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    assert "silent (no sample above 0.0001): left out" in printed.out
+
+
+def test_two_runs_of_one_name_are_both_scored(tmp_path, model, capsys):
+    need("pesq")
+    for place in ("a", "b"):
+        (tmp_path / place / "run").mkdir(parents=True)
+        (tmp_path / place / "run" / "codec.safetensors").write_bytes(Path(model).read_bytes())
+    words = bundled("words")
+    name = next(n for n in (words / "testing_list.txt").read_text().split() if "yes/" in n)
+    (tmp_path / "clips.txt").write_text(name)
+    runs = [tmp_path / place / "run" for place in ("a", "b")]
+    status = vqlab("evaluate", *runs, "--clips", tmp_path / "clips.txt", "--root", words)
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    assert all(f"| {run} |" in printed.out for run in runs)
+
+
+def test_a_word_is_heard_as_the_codec_gives_it_back(tmp_path, model):
+    path = sound(tmp_path / "in.wav", samples=8000, rate=8000)
+    assert vqlab("reconstruct", path, "--model", model) == 0
+    assert vqlab("compress", path, tmp_path / "in.vql", "--model", model) == 0
+    assert vqlab("decompress", tmp_path / "in.vql", tmp_path / "x.wav", "--model", model) == 0
+    heard = (tmp_path / "in.reconstructed.wav").read_bytes()
+    assert heard == (tmp_path / "x.wav").read_bytes()

@@ -1,5 +1,6 @@
 """The codec end to end: waveform, codes, bytes, and back; and hostile bytes."""
 
+import json
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 import vqlab
 from vqlab import audio, packing
+from vqlab.checkpoints import save_tensors
 from vqlab.codec import Codec, Recipe, loudest
 from vqlab.features import Features, tutorial_features
 from vqlab.spectral import MelConfig
@@ -86,7 +88,13 @@ def test_loudest_part_ignores_the_silence_around_a_word():
 
 @pytest.mark.parametrize(
     "waveform",
-    [torch.zeros(0), torch.zeros(1, 16000), torch.full((100,), math.nan), torch.tensor([math.inf])],
+    [
+        torch.zeros(0),
+        torch.zeros(1, 16000),
+        torch.ones(100, dtype=torch.int16),
+        torch.full((100,), math.nan),
+        torch.tensor([math.inf]),
+    ],
 )
 def test_bad_waveforms_are_refused(codec, waveform):
     with pytest.raises(ValueError):
@@ -110,6 +118,29 @@ def test_other_files_are_not_codecs(tmp_path):
         Codec.load(tmp_path / "nothing.safetensors")
 
 
+def test_a_description_that_does_not_fit_its_weights_takes_no_memory(codec, tmp_path, monkeypatch):
+    """A file of kilobytes that describes a model of gigabytes is refused before that is made."""
+    described = codec.describe()
+    described["recipe"]["options"]["width"] = 20_000
+    save_tensors(codec._weights(), tmp_path / "x.safetensors", {"codec": json.dumps(described)})
+    devices, build = [], Recipe.build
+
+    def spy(recipe):
+        devices.append(torch.empty(0).device.type)
+        return build(recipe) if devices == ["meta"] else pytest.fail("memory was taken")
+
+    monkeypatch.setattr(Recipe, "build", spy)
+    with pytest.raises(ValueError, match="is not a vqlab codec: its weights do not fit"):
+        Codec.load(tmp_path / "x.safetensors")
+    assert devices == ["meta"]
+
+
+@pytest.mark.parametrize("stages", [0, 4, -1])
+def test_a_number_of_stages_the_model_does_not_have_is_refused(codec, stages):
+    with pytest.raises(ValueError, match="has 1 to 3 stages"):
+        codec.encode(tone(), stages)
+
+
 # compress and decompress
 
 
@@ -120,6 +151,11 @@ def test_bytes_decode_to_what_the_codes_decode_to(saved):
     expected = codec.reconstruct(tone(), 2)
     assert sample_rate == 16000
     torch.testing.assert_close(waveform, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_waveform_may_be_numpys(saved):
+    data = vqlab.compress(tone().double().numpy(), model=saved)
+    assert data == vqlab.compress(tone(), model=saved)
 
 
 def test_a_second_takes_the_bytes_it_should(saved):
@@ -174,10 +210,17 @@ def test_random_bytes_are_refused_in_one_sentence(data):
         assert "\n" not in str(caught.value)
 
 
-def test_a_header_that_promises_two_days_is_refused():
-    data = packing.pack(b"ab", 0.0, 16000 * 86400 * 2, np.zeros((1, 4), int), 10)
-    with pytest.raises(ValueError, match="promises 2764800000 samples"):
+def test_a_header_that_promises_two_hours_is_refused():
+    data = packing.pack(b"ab", 0.0, 16000 * 7200, np.zeros((1, 4), int), 10)
+    with pytest.raises(ValueError, match="promises 115200000 samples"):
         packing.unpack(data)
+
+
+def test_a_sound_that_is_too_long_is_refused_before_it_is_coded(saved, monkeypatch):
+    monkeypatch.setattr("vqlab.pretrained.MOST_SAMPLES", 16000)
+    assert vqlab.compress(tone(16000), model=saved)
+    with pytest.raises(ValueError, match="at most 1 s can be coded in one piece"):
+        vqlab.compress(tone(16001), model=saved)
 
 
 def test_codes_outside_the_codebook_are_refused(saved, tmp_path):
@@ -197,7 +240,7 @@ def test_codes_outside_the_codebook_are_refused(saved, tmp_path):
         lambda bits: st.tuples(
             st.just(bits),
             st.lists(st.integers(0, 2**bits - 1), min_size=2, max_size=60),
-            st.integers(1, 10**8),
+            st.integers(1, packing.MOST_SAMPLES),
             st.integers(-127, 127),
         )
     )
@@ -214,3 +257,14 @@ def test_packing_is_undone_exactly(case):
 
 def test_bits_by_hand():
     assert packing.pack_bits(np.array([[5, 1], [7, 0]]), 3) == bytes([0b10100111, 0b10000000])
+
+
+def test_weights_that_were_trained_again_are_read_again(codec, tmp_path):
+    path = tmp_path / "codec.safetensors"
+    codec.save(path)
+    first = vqlab.load_pretrained(str(path))
+    assert vqlab.load_pretrained(str(path)) is first
+    torch.manual_seed(1)
+    other = Codec(codec.recipe, codec.features)
+    other.save(path)
+    assert vqlab.load_pretrained(str(path)).identity() == other.identity() != first.identity()

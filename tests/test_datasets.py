@@ -333,6 +333,16 @@ def test_speaker_is_read_from_the_name(name, speaker):
     assert any_folder.speaker(Path(name)) == speaker
 
 
+def test_names_that_do_not_say_who_speaks_are_counted(tmp_path):
+    for name in ("my recording.wav", "another.wav", "7_jackson_12.wav"):
+        write(tmp_path / name, tone())
+    (note,) = datasets.load("folder", "all", root=tmp_path).notes
+    assert note.startswith("2 clips without a speaker")
+    (tmp_path / "my recording.wav").unlink()
+    (tmp_path / "another.wav").unlink()
+    assert datasets.load("folder", "all", root=tmp_path).notes == []
+
+
 @settings(max_examples=50)
 @given(st.sets(st.text(min_size=1, max_size=5), min_size=3, max_size=40))
 def test_every_split_has_speakers_and_they_do_not_depend_on_order(speakers):

@@ -1,6 +1,7 @@
 """What the texts point to exists: files, headings, make's targets."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -103,9 +104,7 @@ def test_tables_in_the_readme_are_what_the_commands_made():
 
 
 def test_a_table_that_was_typed_by_hand_is_noticed(tmp_path):
-    sys.path.insert(0, str(ROOT / "tools"))
-    from tables import filled
-
+    filled = runpy.run_path(str(ROOT / "tools" / "tables.py"))["filled"]
     (tmp_path / "t.md").write_text("| 1 |\n")
     text = "a\n<!-- table t.md -->\n| 2 |\n<!-- end -->\nb"
     assert filled(text, tmp_path) == text.replace("2", "1")

@@ -70,3 +70,10 @@ def test_analysis_and_synthesis_share_one_configuration():
     )
     with pytest.raises(AttributeError):
         features.config.scale = "slaney"
+
+
+def test_settings_that_cannot_work_are_refused():
+    with pytest.raises(ValueError, match="'dB'"):
+        Features(scale="dB")
+    with pytest.raises(ValueError, match="silence"):
+        Features().fitted(torch.zeros(3, 4000))

@@ -53,7 +53,7 @@ packed_files = st.builds(
     ),
     st.binary(min_size=2, max_size=2),
     st.integers(-127, 127),
-    st.integers(1, 10_000_000),
+    st.integers(1, packing.MOST_SAMPLES),
     st.integers(1, 8),
     st.integers(1, 60),
     st.integers(1, 12),

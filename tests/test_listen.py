@@ -96,8 +96,9 @@ def test_silence_stays_silence():
 )
 def test_nothing_clips_whatever_the_levels(amplitudes, length, seed):
     rng = np.random.default_rng(seed)
-    made = listen.compare({str(k): a * rng.standard_normal(length)
-                           for k, a in enumerate(amplitudes)})
+    made = listen.compare(
+        {str(k): a * rng.standard_normal(length) for k, a in enumerate(amplitudes)}
+    )
     assert max(v.peak_db for v in made.versions) <= 0.0
 
 
@@ -109,7 +110,7 @@ def test_sixteen_bit_recordings_come_out_bit_for_bit():
 
 
 def test_labels_and_titles_are_text_and_never_markup():
-    bad = 'a "quoted" <script>alert(1)</script> & \'b\' <!--PLAYER--> </audio>'
+    bad = "a \"quoted\" <script>alert(1)</script> & 'b' <!--PLAYER--> </audio>"
     page = listen.compare({bad: word(), "b": word()}, title=bad, bits={bad: 8}).html
     assert "<script>alert" not in page
     assert page.count("<script>") == page.count("</script>") == 1
@@ -123,10 +124,15 @@ def test_the_rate_stands_beside_the_label():
         bits={"a": 1000, "b": 2304, "c": 256_000},
     ).html
     heads = re.findall(r'<p class="vq-head"><strong>(.*?)</strong> · <span>(.*?)</span>', page)
-    assert heads == [("original", "– kbit/s"), ("a", "1.0 kbit/s"), ("b", "2.3 kbit/s"),
-                     ("c", "256 kbit/s")]
-    assert "kbit/s" not in re.sub(r"<(script|style)>.*?</\1>", "", listen.play(word()).html,
-                                  flags=re.S)
+    assert heads == [
+        ("original", "– kbit/s"),
+        ("a", "1.0 kbit/s"),
+        ("b", "2.3 kbit/s"),
+        ("c", "256 kbit/s"),
+    ]
+    assert "kbit/s" not in re.sub(
+        r"<(script|style)>.*?</\1>", "", listen.play(word()).html, flags=re.S
+    )
 
 
 def test_alternative_text_says_what_is_true():
@@ -142,10 +148,12 @@ def test_alternative_text_says_what_is_true():
 def test_one_colour_scale_serves_all_pictures():
     from PIL import Image
 
-    loud, quiet = pictures(listen.compare(
-        {"a": word(0.5), "b": word(0.005)}, RATE, match_level=False).html)
-    brightest = [int(np.asarray(Image.open(io.BytesIO(p)))[player.STRIP:].max())
-                 for p in (loud, quiet)]
+    loud, quiet = pictures(
+        listen.compare({"a": word(0.5), "b": word(0.005)}, RATE, match_level=False).html
+    )
+    brightest = [
+        int(np.asarray(Image.open(io.BytesIO(p)))[player.STRIP :].max()) for p in (loud, quiet)
+    ]
     assert brightest[0] == 33  # the last of 32 colours after two others
     assert brightest[1] == pytest.approx(33 - 40 / 70 * 31, abs=1)  # 40 dB lower
 

@@ -52,8 +52,7 @@ def test_decoding_the_codes_gives_what_the_model_gave(name, dimensions):
     y, quantized = model(x)
     codes = model.codes(x)
     assert torch.equal(codes, quantized.codes)
-    positions = x.shape[2:] if dimensions == 1 else x.shape[2:]
-    assert codes.shape[2:] == tuple(n // model.stride for n in positions)
+    assert codes.shape[2:] == tuple(n // model.stride for n in x.shape[2:])
     torch.testing.assert_close(model.decode(codes), y, rtol=1e-4, atol=1e-5)
 
 
@@ -132,6 +131,7 @@ def test_thesis_defaults_and_start():
     x = torch.rand(1, 1, 64, 64)
     assert model(x)[0].shape == x.shape
     weight = model.encoder[0].weight
+    assert (model.bottleneck.restart_below, bool(model.bottleneck.started)) == (0.0, True)
     assert weight.abs().max() <= 0.04 and 0.01 < weight.std() < 0.025
     vae = models.thesis(models.Gaussian(3), units=16)
     assert vae(x)[0].shape == x.shape

@@ -585,6 +585,11 @@ def test_fsq_stays_within_its_levels_however_large_the_input() -> None:
     assert quantizer(z).codes.tolist() == [[[0, 39, 20]]]
 
 
+def test_fsq_stays_within_the_most_levels_it_takes() -> None:
+    out = FiniteScalarQuantizer([1000, 999])(torch.tensor([[[-1e3, 1e3], [-1e3, 1e3]]]))
+    assert out.codes.tolist() == [[[0, 1000 * 999 - 1]]]
+
+
 def test_fsq_passes_the_gradient_of_the_bounded_value_and_has_no_loss() -> None:
     quantizer = FiniteScalarQuantizer([5])
     z = torch.tensor([[[0.3, -0.7]]], requires_grad=True)
@@ -687,6 +692,7 @@ def test_codes_decode_to_z_in_one_and_two_dimensions(kind, batch, dim, positions
         lambda: ResidualQuantizer(4, 8, 2, dropout=1.5),
         lambda: FiniteScalarQuantizer([]),
         lambda: FiniteScalarQuantizer([1, 4]),
+        lambda: FiniteScalarQuantizer([1001]),
     ],
 )
 def test_impossible_settings_are_refused(make) -> None:

@@ -200,3 +200,12 @@ def test_what_is_no_waveform_or_no_spectrogram_is_refused():
 def test_frames_per_second():
     assert MelConfig(hop_length=160).frames_per_second == 100.0
     assert MelConfig().bins == 257
+
+
+def test_tensors_cached_in_inference_mode_can_be_trained_through_afterwards():
+    config = MelConfig(n_fft=400, hop_length=100, n_mels=40)
+    with torch.inference_mode():
+        spectral.mel(torch.randn(4000), config)
+    waveform = torch.randn(4000, requires_grad=True)
+    spectral.mel(waveform, config).sum().backward()
+    assert waveform.grad.abs().sum() > 0

@@ -1,6 +1,7 @@
 """Training: it learns, it stops and resumes exactly, and its reports say what happened."""
 
 import json
+import signal
 
 import pytest
 import torch
@@ -94,6 +95,53 @@ def test_a_run_interrupted_and_resumed_equals_one_that_was_not(tmp_path):
         assert [a[k] for k in keys] == [b[k] for k in keys]
     lines = (tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [4, 8]
+
+
+def test_ctrl_c_in_the_middle_of_a_step_lets_the_step_finish(tmp_path):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores ctrl-C
+    torch.manual_seed(0)
+    whole = small_model()
+    fit(whole, tmp_path / "whole")
+
+    calls = []
+
+    def pressed_at_the_third(output, target):
+        calls.append(1)
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return training.mel_loss(output, target)
+
+    pressed_at_the_third.__name__ = "mel_loss"  # the settings are those of the whole run
+    torch.manual_seed(0)
+    stopped = fit(small_model(), tmp_path / "cut", loss=pressed_at_the_third)
+    assert stopped.stopped and stopped.step == stopped.history[-1]["step"] == 3
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    second = small_model()
+    assert fit(second, tmp_path / "cut").step == 8
+    assert weights_equal(whole, second)
+
+
+def test_an_interruption_before_the_first_step_leaves_a_run_that_can_be_read():
+    def interrupt(batch):
+        raise KeyboardInterrupt
+
+    run = fit(small_model(), augment=interrupt)
+    assert run.stopped and run.step == 0
+    assert run.best["validation_error"] > 0
+
+
+def test_a_callback_that_uses_the_model_does_not_stop_the_codebook_from_learning():
+    """Coding a sound puts the model into evaluation mode, in which averages stand still."""
+    torch.manual_seed(0)
+    model = small_model()
+    codebooks = []
+
+    def listen(run):
+        model.eval()
+        codebooks.append(model.bottleneck.layers[0].codebook.clone())
+
+    fit(model, on_report=listen)
+    assert not torch.equal(*codebooks)
 
 
 def test_a_finished_run_is_taken_up_with_its_best_weights(tmp_path):
@@ -192,6 +240,31 @@ def test_items_may_be_read_one_by_one():
 def test_one_budget_is_needed(budget):
     with pytest.raises(ValueError, match="either minutes or steps"):
         training.fit(small_model(), tones(), tones(), features=FEATURES, **budget)
+
+
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"steps": -1}, "steps is -1"),
+        ({"minutes": 0.0, "steps": None}, "minutes is 0.0"),
+        ({"minutes": float("nan"), "steps": None}, "minutes is nan"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"report_every": 0}, "report_every is 0"),
+        ({"device": "gpu"}, "device 'gpu'"),
+    ],
+    ids=str,
+)
+def test_a_setting_that_cannot_work_is_named(wrong, said):
+    options = {"features": FEATURES, "steps": 1, "device": "cpu"} | wrong
+    with pytest.raises(ValueError, match=said):
+        training.fit(small_model(), tones(), tones(), **options)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is such a device here")
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match="device 'cuda'.*'cpu'"):
+        training.fit(small_model(), tones(), tones(), steps=1, device="cuda")
 
 
 def test_an_empty_set_is_refused():

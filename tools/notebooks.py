@@ -20,6 +20,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from nbclient.output_widget import OutputWidget
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,6 +73,17 @@ def seconds_allowed(path: Path) -> float:
     return SECONDS.get(path.name[:2], 90.0)
 
 
+class QuietOutput(OutputWidget):
+    """nbclient's stand-in for the Output widget of `interact`, without its answers to the kernel.
+
+    An answer goes out on the socket on which another task waits for the kernel's reply; now and
+    then that task misses the reply and sits there until the time is up.
+    """
+
+    def sync_state(self) -> None:
+        pass
+
+
 def execute(path: Path, *, timeout: float = 600.0) -> tuple[NotebookNode, float]:
     """Run a notebook from a fresh kernel in its own folder; return it and the seconds it took.
 
@@ -88,6 +100,7 @@ def execute(path: Path, *, timeout: float = 600.0) -> tuple[NotebookNode, float]
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
     )
+    client.widget_registry["@jupyter-widgets/output"]["OutputModel"] = QuietOutput
     start = time.perf_counter()
     client.execute()
     return notebook, time.perf_counter() - start

@@ -71,6 +71,11 @@ def load(path: str | Path, *, sample_rate: int | None = None) -> tuple[Tensor, i
             f"{path} holds samples that are NaN, infinite or beyond {_ABSURD:g}, so it is damaged "
             "or was computed wrongly; write it again with values in [-1, 1]."
         )
+    if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
+        raise ValueError(
+            f"{path} has a sample rate of {rate} Hz in its header, allowed are {_LOWEST_RATE} to "
+            f"{_HIGHEST_RATE}: it is damaged, or no recording of sound."
+        )
     if promised is not None and len(samples) < promised:
         warnings.warn(
             f"{path} is cut short: its header promises {promised} samples, {len(samples)} could "
@@ -170,7 +175,7 @@ def set_level(waveform: Tensor, target_db: float) -> tuple[Tensor, float]:
     returns  : scaled waveform, gain in dB that was really applied
     """
     present = level(waveform)
-    if present == -math.inf:
+    if present < -700:  # silence, or so near to it that float32 cannot hold the factor
         return waveform, 0.0
     peak = float(waveform.detach().abs().max())
     # A millionth of a decibel less keeps the rounded product from passing 1.
@@ -190,7 +195,7 @@ def fit_length(waveform: Tensor, length: int) -> Tensor:
 
     Raises ValueError for a length that is not a positive whole number.
     """
-    if not isinstance(length, int) or length < 1:
+    if not isinstance(length, (int, np.integer)) or length < 1:
         raise ValueError(f"length must be a positive whole number of samples, not {length!r}.")
     samples = waveform.shape[-1]
     if samples <= length:

@@ -4,6 +4,7 @@
     evaluate     score trained codecs on test speakers
     compress     a sound file to a small file of codes
     decompress   the small file back to sound
+    reconstruct  both at once: what a listener gets
     info         what a compressed file or a codec holds
     download     fetch Speech Commands
 
@@ -55,8 +56,7 @@ def train(options: argparse.Namespace) -> None:
     from .features import Features
     from .spectral import MelConfig
 
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    _set_threads(options.threads)
     sets = {"train": _load(options, "train"), "validation": _load(options, "validation", limit=512)}
     recipe = Recipe(
         "speech",
@@ -109,20 +109,23 @@ def train(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Score codecs on clips and write one table, one picture."""
-    import torch
-
     from . import evaluation, metrics
     from ._paths import recordings_root
 
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    _set_threads(options.threads)
     if options.clips:
         clips: Sequence = metrics.clips_from_list(
             options.clips, recordings_root(options.root), seconds=options.seconds
         )
     else:
         clips = list(_load(options, options.split))
-    codecs = {Path(path).name: Codec.load(_codec_file(path)) for path in options.codecs}
+    names = [Path(path).name for path in options.codecs]
+    if len(set(names)) < len(names):
+        names = options.codecs
+    codecs = {
+        name: Codec.load(_codec_file(path))
+        for name, path in zip(names, options.codecs, strict=True)
+    }
     rows = [evaluation.score_features(next(iter(codecs.values())), clips)]
     for name, codec in codecs.items():
         for stages in range(len(codec.rates), 0, -1):
@@ -175,6 +178,16 @@ def decompress(options: argparse.Namespace) -> None:
     print(f"{out}: {len(waveform) / sample_rate:.2f} s at {sample_rate} Hz")
 
 
+def reconstruct(options: argparse.Namespace) -> None:
+    """A sound file to what is heard after compressing and decompressing it."""
+    out = options.output or Path(options.input).with_suffix(".reconstructed.wav")
+    _refuse_to_overwrite(out, options.force)
+    data = pretrained.compress(options.input, model=options.model, kbps=options.kbps)
+    waveform, sample_rate = pretrained.decompress(data, model=options.model)
+    audio.save(out, waveform, sample_rate)
+    print(f"{out}: {len(waveform) / sample_rate:.2f} s, from {len(data)} bytes")
+
+
 def info(options: argparse.Namespace) -> None:
     """What a packed file or a codec holds."""
     path = Path(options.input)
@@ -205,9 +218,21 @@ def _load(options: argparse.Namespace, split: str, limit: int | None = None) -> 
     dataset = datasets.load(
         options.dataset, split, root=options.root, words=words, seconds=1.0, limit=limit
     )
+    dataset = dataset.scan()  # silent, too short and unreadable clips teach nothing
     for note in dataset.notes:
         print(note)
+    if not len(dataset):
+        raise ValueError(f"no clip of the {split} split can be used: {' '.join(dataset.notes)}")
     return dataset
+
+
+def _set_threads(threads: int | None) -> None:
+    import torch
+
+    if threads is not None:
+        if threads < 1:
+            raise ValueError(f"--threads is {threads}: give a number from 1, or leave it out")
+        torch.set_num_threads(threads)
 
 
 def _codec_file(path: str | Path) -> Path:
@@ -259,6 +284,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, wanted in (
         ("compress", compress, "a sound file to a small file of codes"),
         ("decompress", decompress, "a small file of codes to sound"),
+        ("reconstruct", reconstruct, "a sound file to what is heard after both"),
     ):
         p = commands.add_parser(name, help=wanted)
         p.set_defaults(run=run)
@@ -266,7 +292,7 @@ def _parser() -> argparse.ArgumentParser:
         p.add_argument("output", nargs="?", help="default: the same name, another ending")
         p.add_argument("--model", default="speech", help="shipped weights, or a codec.safetensors")
         p.add_argument("-f", "--force", action="store_true", help="replace an existing file")
-        if name == "compress":
+        if name != "decompress":
             p.add_argument("--kbps", type=float, default=1.0, help="nominal rate, upper bound")
 
     p = commands.add_parser("info", help="what a compressed file or a codec holds")

@@ -80,7 +80,7 @@ class Codec:
 
     @property
     def rates(self) -> list[float]:
-        """Nominal bits per second with 1, 2, … stages."""
+        """Nominal bits of one second of sound with 1, 2, … stages."""
         sizes = self.model.bottleneck.codebook_sizes
         per_position = [math.log2(size) for size in sizes]
         per_second = math.prod(self.grid(self.sample_rate))
@@ -141,10 +141,16 @@ class Codec:
     def encode(self, waveform: Tensor, stages: int | None = None) -> tuple[Tensor, float]:
         """Codes of ``waveform (samples,)``: int64 ``(1, stages, *positions)``, and the gain in dB.
 
-        Raises ``ValueError`` for an empty waveform, more than one channel, NaN or infinity.
+        Raises ``ValueError`` for an empty waveform, more than one channel, NaN or infinity, and a
+        number of ``stages`` that the model does not have.
         """
-        if waveform.ndim != 1 or len(waveform) == 0:
-            raise ValueError(f"a waveform must be (samples,), not {tuple(waveform.shape)}")
+        if stages is not None and not 1 <= stages <= len(self.rates):
+            raise ValueError(f"stages is {stages}, this model has 1 to {len(self.rates)} stages")
+        if waveform.ndim != 1 or len(waveform) == 0 or not waveform.is_floating_point():
+            raise ValueError(
+                "a waveform must be (samples,) of floating-point numbers in [-1, 1], not "
+                f"{tuple(waveform.shape)} of {waveform.dtype}"
+            )
         if not torch.isfinite(waveform).all():
             raise ValueError("the waveform holds NaN or infinity: repair it before coding")
         levelled, gain_db = self.normalise(waveform.float())
@@ -188,8 +194,13 @@ class Codec:
             described = json.loads(metadata["codec"])
             features = dict(described["features"])
             features["config"] = MelConfig(**features["config"])
+            recipe = Recipe(**described["recipe"])
+            with torch.device("meta"):  # shapes alone: a false description must not fill the memory
+                shapes = {name: t.shape for name, t in recipe.build().state_dict().items()}
+            if shapes != {name: tensor.shape for name, tensor in tensors.items()}:
+                raise ValueError("its weights do not fit its description")
             codec = Codec(
-                Recipe(**described["recipe"]),
+                recipe,
                 Features(**features),
                 level_db=described["level_db"],
                 trained=described["trained"],

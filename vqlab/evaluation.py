@@ -82,8 +82,16 @@ def typical_clip(codec: Codec, clips: Sequence[Item]) -> Item:
 
 
 def table(rows: Sequence[dict[str, Any]], *, extra: dict[str, str] | None = None) -> str:
-    """The rows as a Markdown table; ``extra`` adds columns (key in the rows: heading)."""
-    return metrics.markdown_table(COLUMNS | (extra or {}), rows)
+    """The rows as a Markdown table, and below it over how many clips the means are.
+
+    ``extra`` adds columns (key in the rows: heading).
+    """
+    text = metrics.markdown_table(COLUMNS | (extra or {}), rows)
+    clips = rows[0]["clips"]
+    fewest = {name: min(row[name][3] for row in rows) for name in ("stoi", "estoi", "pesq_wb")}
+    without = [f"{COLUMNS[name]} {clips - n}" for name, n in fewest.items() if n < clips]
+    said = f"; left out as undefined, with too little speech: {', '.join(without)}"
+    return f"{text}\n\n{clips} clips{said if without else ''}."
 
 
 def save_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:

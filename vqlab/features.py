@@ -9,6 +9,7 @@ Notebook: 06
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -33,6 +34,15 @@ class Features:
     mean: float = 0.0
     std: float = 1.0
     picture: bool = False
+
+    def __post_init__(self) -> None:
+        if self.scale not in ("db", "power"):
+            raise ValueError(f"scale must be 'db' or 'power', not {self.scale!r}.")
+        if not (math.isfinite(self.mean) and 0 < self.std < math.inf):
+            raise ValueError(
+                f"mean {self.mean} and std {self.std} cannot normalise (std must be above 0): "
+                "were they measured on silence?"
+            )
 
     def analyse(self, waveform: Tensor) -> Tensor:
         """Frames of ``waveform (batch, samples)``: one per started hop.

@@ -20,6 +20,7 @@ from .codebook_stats import count_codes, entropy_bits
 from .quantize_steps import Quantized, check_codes, check_shape, straight_through
 
 MARGIN = 1e-3  # the bound lies this much outside the last value, so that it can be reached
+MOST_LEVELS = 1000  # with more, the margin would be half a step and add a value
 
 
 class FiniteScalarQuantizer(nn.Module):
@@ -39,8 +40,8 @@ class FiniteScalarQuantizer(nn.Module):
 
     def __init__(self, levels: Sequence[int], dim: int | None = None) -> None:
         super().__init__()
-        if not levels or min(levels) < 2:
-            raise ValueError(f"levels is {list(levels)}: need one or more numbers of at least 2")
+        if not levels or min(levels) < 2 or max(levels) > MOST_LEVELS:
+            raise ValueError(f"levels is {list(levels)}: need numbers from 2 to {MOST_LEVELS}")
         self.dim = len(levels) if dim is None else dim
         self.codebook_size = math.prod(levels)
         self.register_buffer("levels", torch.tensor(list(levels)), persistent=False)

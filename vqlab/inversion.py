@@ -2,7 +2,8 @@
 
 A spectrogram has lost the phase, and a mel spectrogram also the detail within each band. The two
 losses are undone apart. :func:`mel_to_linear` spreads each band over the bins without going below
-zero (non-negative least squares; Lawson & Hanson 1974, *Solving Least Squares Problems*).
+zero: non-negative least squares (NNLS; Lawson & Hanson 1974, *Solving Least Squares Problems*) in
+spirit, with a measure of fit that heeds quiet bands as well (Lee & Seung 2001).
 :func:`griffin_lim` finds a phase: the one idea is to go to and fro between "has this magnitude" and
 "is the STFT of a waveform" (Griffin & Lim 1984, *Signal estimation from modified short-time Fourier
 transform*), with a step that overshoots in the fast version (Perraudin, Balazs & Søndergaard 2013,

@@ -189,6 +189,5 @@ def _library(name: str, measure: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise ImportError(
-            f"{measure} needs the library {name}, which is not installed: "
-            'pip install "vqlab[metrics]"'
+            f"{measure} needs the library {name}, which is not installed: pip install {name}"
         ) from error

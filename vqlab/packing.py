@@ -16,8 +16,9 @@ import numpy as np
 
 MAGIC = b"VQL"
 VERSION = 0
-MOST_SAMPLES = 16_000 * 60 * 60 * 24
-"""A day of sound: a header that promises more is refused before anything is allocated."""
+MOST_SAMPLES = 16_000 * 60 * 10
+"""Ten minutes at 16 kHz. Sound is coded in one piece, and memory grows with its length, so a longer
+one is refused before anything is allocated, in both directions."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import math
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,28 +17,37 @@ from . import audio
 from ._paths import bundled
 from .checkpoints import write_whole
 from .codec import Codec
-from .packing import pack, unpack, unpack_bits
+from .packing import MOST_SAMPLES, pack, unpack, unpack_bits
 
 
-@lru_cache(maxsize=4)
 def load_pretrained(name: str = "speech") -> Codec:
     """A codec by the name of its shipped weights, or by the path of a ``codec.safetensors``.
 
-    Raises ``ValueError`` for a name that does not ship, ``FileNotFoundError`` for a missing file.
+    A file is read once and kept until it changes. Raises ``ValueError`` for a name that does not
+    ship, ``FileNotFoundError`` for a missing file.
     """
     if name.endswith(".safetensors"):
-        return Codec.load(name)
-    shipped = sorted(path.stem for path in bundled("weights").glob("*.safetensors"))
-    if name not in shipped:
-        raise ValueError(
-            f"no weights called {name!r} ship with vqlab: take one of {', '.join(shipped)}, or "
-            "give the path of a codec.safetensors that a training left"
-        )
-    return Codec.load(bundled("weights", f"{name}.safetensors"))
+        path = Path(name)
+    else:
+        shipped = sorted(path.stem for path in bundled("weights").glob("*.safetensors"))
+        if name not in shipped:
+            raise ValueError(
+                f"no weights called {name!r} ship with vqlab: take one of {', '.join(shipped)}, or "
+                "give the path of a codec.safetensors that a training left"
+            )
+        path = bundled("weights", f"{name}.safetensors")
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: check the name")
+    return _read_codec(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _read_codec(path: Path, changed: int) -> Codec:
+    return Codec.load(path)
 
 
 def compress(
-    path_or_waveform: str | Path | Tensor,
+    path_or_waveform: str | Path | Tensor | np.ndarray,
     out: str | Path | None = None,
     *,
     sample_rate: int | None = None,
@@ -50,15 +60,22 @@ def compress(
         (left out: the model's). Files are mixed to one channel; both are resampled as needed.
     kbps : upper bound on the nominal rate; the most stages that fit are used.
 
+    A sound may last up to ten minutes: it is coded in one piece.
+
     Raises ``ValueError`` or ``FileNotFoundError`` for what cannot be read or coded.
     """
     codec = load_pretrained(model)
-    if isinstance(path_or_waveform, Tensor):
-        waveform = path_or_waveform
+    if isinstance(path_or_waveform, Tensor | np.ndarray):
+        waveform = torch.as_tensor(path_or_waveform)
         if sample_rate is not None:
             waveform = audio.resample(waveform, sample_rate, codec.sample_rate)
     else:
         waveform, _ = audio.load(path_or_waveform, sample_rate=codec.sample_rate)
+    if len(waveform) > MOST_SAMPLES:
+        raise ValueError(
+            f"the sound has {len(waveform) / codec.sample_rate:.0f} s, at most "
+            f"{MOST_SAMPLES / codec.sample_rate:.0f} s can be coded in one piece: cut it into parts"
+        )
     codes, gain_db = codec.encode(waveform, codec.stages_for(kbps))
     flat = codes[0].flatten(1).numpy()
     data = pack(codec.identity(), gain_db, len(waveform), flat, codec.bits_per_code)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .checkpoints import load_tensors, save_tensors
+from .checkpoints import load_tensors, save_tensors, write_whole
 
 
 @dataclass
@@ -75,7 +75,7 @@ def open_folder(run: Run, folder: Path, model: nn.Module, optimizer: torch.optim
     described, last = folder / "run.json", folder / "last.safetensors"
     settings = json.loads(json.dumps(run.settings))
     if not last.exists():
-        described.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+        write_whole(described, (json.dumps(settings, indent=1) + "\n").encode())
         (folder / "metrics.jsonl").unlink(missing_ok=True)
         return
     found = json.loads(described.read_text(encoding="utf-8"))
@@ -101,7 +101,7 @@ def open_folder(run: Run, folder: Path, model: nn.Module, optimizer: torch.optim
         torch.cuda.set_rng_state(tensors["random.cuda"])
     # A report written after the checkpoint, by a run that was then killed, is not part of it.
     lines = "".join(json.dumps(report) + "\n" for report in run.history)
-    (folder / "metrics.jsonl").write_text(lines, encoding="utf-8")
+    write_whole(folder / "metrics.jsonl", lines.encode())
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -169,6 +169,7 @@ def mel_to_hz(mels, scale: str = "slaney"):
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)  # what is kept must be fit for training, whoever asks first
 def _filter_bank(
     sample_rate: int,
     n_fft: int,
@@ -192,6 +193,7 @@ def _filter_bank(
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)
 def _window(n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.hann_window(n_fft, periodic=True, dtype=dtype, device=device)
 
@@ -246,7 +248,9 @@ class MelConfig:
             raise ValueError(f"scale must be 'slaney' or 'htk', not {self.scale!r}.")
         if self.norm not in ("slaney", None):
             raise ValueError(f"norm must be 'slaney' or None, not {self.norm!r}.")
-        empty = int((filter_bank(self).amax(dim=1) == 0).sum())
+        # More bands than bins leave some empty; that is seen before a huge bank is made.
+        empty = max(self.n_mels - self.bins, 0)
+        empty = empty or int((filter_bank(self).amax(dim=1) == 0).sum())
         if empty:
             raise ValueError(
                 f"n_mels {self.n_mels} is too many for n_fft {self.n_fft} on the {self.scale} "

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -62,6 +64,19 @@ def default_device() -> torch.device:
     return torch.device("cpu")
 
 
+def usable_device(name: str | torch.device | None) -> torch.device:
+    """The device of that name (None: the fastest). Raises ``ValueError`` if it is not here."""
+    try:
+        device = default_device() if name is None else torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):  # torch raises one or another
+        raise ValueError(
+            f"the device {str(name)!r} is not here: leave it out for the fastest, "
+            f"{str(default_device())!r}"
+        ) from None
+    return device
+
+
 def fit(
     model: nn.Module,
     train: Tensor | Sequence[Tensor],
@@ -98,16 +113,21 @@ def fit(
         training goes on where that stopped; with other settings it is refused.
     on_report : called with the run after each report, for live pictures.
 
-    ctrl-C (in Jupyter: interrupt) ends it after the current step and keeps what was learned.
-    Raises ``ValueError`` for an empty set, a missing budget, or a folder with other settings, and
-    ``FloatingPointError`` if the loss is no longer a finite number.
+    ctrl-C (in Jupyter: interrupt) ends it after the current step and keeps what was learned; a
+    second ctrl-C does not wait for the step.
+    Raises ``ValueError`` for an empty set, a missing budget, a device that is not here, or a folder
+    with other settings, and ``FloatingPointError`` if the loss is no longer a finite number.
     """
     if (minutes is None) == (steps is None):
         raise ValueError("give either minutes or steps: how long to train")
+    numbers = {"steps": steps, "minutes": minutes, "batch_size": batch_size}
+    for name, value in (numbers | {"report_every": report_every}).items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} is {value}: it must be more than 0")
     for name, items in (("training", train), ("validation", validation)):
         if len(items) == 0:
             raise ValueError(f"the {name} set is empty: check its split, words and folder")
-    device = torch.device(device) if device is not None else default_device()
+    device = usable_device(device)
     loss = loss or (mel_loss if features else F.mse_loss)
     settings = {
         "minutes": minutes, "steps": steps, "batch_size": batch_size, "cosine": cosine,
@@ -149,9 +169,11 @@ def fit(
             save_checkpoint(run, folder, model, optimizer)
         if on_report is not None:
             on_report(run)
+            model.train()  # whoever listens to the model puts it into evaluation mode
 
+    interrupts = _Interrupts()
     try:
-        while (done := _share_done(run, clock() - started)) < 1:
+        while not interrupts.seen and (done := _share_done(run, clock() - started)) < 1:
             if cosine:
                 lr = learning_rate * 0.5 * (1 + math.cos(math.pi * done))
                 optimizer.param_groups[0]["lr"] = lr * min(1.0, (run.step + 1) / 50)
@@ -181,11 +203,13 @@ def fit(
             bar.update(0)
             if run.step % report_every == 0:
                 report()
+        run.stopped = interrupts.seen
     except KeyboardInterrupt:
         run.stopped = True
     finally:
+        interrupts.end()
         bar.close()
-    if run.step and (not run.history or run.history[-1]["step"] != run.step):
+    if not run.history or run.history[-1]["step"] != run.step:
         report()
     if best is None and folder is not None:  # resumed, and never better since
         best = load_tensors(folder / "best.safetensors")[0]
@@ -223,6 +247,26 @@ def evaluate(
 
 
 _BAR = "{l_bar}{bar}| {elapsed} {postfix}"
+
+
+class _Interrupts:
+    """Notes the first ctrl-C, so that the step in hand can end; a second acts at once."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self.before = signal.getsignal(signal.SIGINT)
+        main = threading.current_thread() is threading.main_thread()  # others may set no handler
+        self.ours = main and self.before is signal.default_int_handler
+        if self.ours:
+            signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, *_: object) -> None:
+        self.seen = True
+        self.end()
+
+    def end(self) -> None:
+        if self.ours:
+            signal.signal(signal.SIGINT, self.before)
 
 
 class _Meter:

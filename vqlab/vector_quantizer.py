@@ -4,8 +4,8 @@ The one idea (van den Oord et al. 2017, "Neural Discrete Representation Learning
 gives a vector z_e at every position, the codebook holds K vectors e_k, and what is passed on is
 z_q = e_k for the nearest k, so that a position costs log2(K) bits. Choosing has no gradient; it is
 copied from z_q to z_e (`straight_through`). Each code vector is the moving average of the vectors
-that chose it (appendix A.1). A code that nobody chooses stays behind, so a k-means start and random
-restarts keep all in use (Dhariwal et al. 2020, "Jukebox").
+that chose it (appendix A.1). A code that nobody chooses stays behind, so a k-means start (Zeghidour
+et al. 2021, "SoundStream") and random restarts (Dhariwal et al. 2020, "Jukebox") keep all in use.
 
 Notebook: 05
 """

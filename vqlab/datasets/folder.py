@@ -1,7 +1,8 @@
 """Any folder of sound files as a data set, with its subfolders as labels.
 
 The one idea: what the name of a file says about the speaker decides its split, so that nobody is
-heard both in training and in testing. The speakers are put in the order of a hash of their names;
+heard both in training and in testing; clips whose names do not say it are counted in the notes. The
+speakers are put in the order of a hash of their names;
 the first tenth is the test split, the next tenth validation, the rest training. The same files
 always give the same splits; adding a speaker can move another one, so keep the folder as it is
 between training and testing.
@@ -74,6 +75,12 @@ def index(
             + " ".join(notes)
         )
     everything = [Entry(path, _label(path, folder), speaker(path)) for path in good]
+    nameless = sum(entry.speaker == entry.path.stem for entry in everything)
+    if nameless:
+        notes.append(
+            f"{counted(nameless, 'clip')} without a speaker in the file name: each counts as a "
+            "speaker of its own, so one voice may be in two splits."
+        )
     labels = sorted({entry.label for entry in everything})
     chosen = choose(words, labels, f"the folder {folder.name!r}")
     part = split_of_speakers({entry.speaker for entry in everything})
