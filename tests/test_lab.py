@@ -25,6 +25,9 @@ CELLS = """() => {
 }"""
 
 
+STATUS = "window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status"
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """The address that `make lab` prints, with its token."""
@@ -78,13 +81,15 @@ def test_the_first_notebook_opens_runs_and_plays(browser, lab):
         page.wait_for_selector(".jp-Notebook .vqlab-player[data-ready]", timeout=120_000)
         assert page.title().startswith("00_start_")
 
-        page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        page.wait_for_function(f"() => {STATUS} === 'idle'", timeout=120_000)
+        # Without the saved outputs, what is found afterwards was made now.
+        run = "command => window.jupyterapp.commands.execute(command)"
+        page.evaluate(run, "notebook:clear-all-cell-outputs")
+        assert not any(cell["count"] for cell in page.evaluate(CELLS))
+        page.evaluate(run, "notebook:run-all-cells")
         page.wait_for_function(
-            f"() => {{ const cells = ({CELLS})(); "
-            "return cells.every((cell) => cell.count) && "
-            "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"
-            " === 'idle'; }",
-            timeout=240_000,
+            f"() => ({CELLS})().every((cell) => cell.count) && {STATUS} === 'idle'",
+            timeout=120_000,
         )
         cells = page.evaluate(CELLS)
         assert [cell["count"] for cell in cells] == list(range(1, len(cells) + 1))
