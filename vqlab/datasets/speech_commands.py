@@ -66,7 +66,7 @@ def find(root: str | os.PathLike[str] | None = None, *, version: str = "v0.02") 
     raise FileNotFoundError(
         f"No Speech Commands {version} in {' or '.join(map(str, places))}. Name the folder that "
         f"holds SpeechCommands/{name} by the option root=…, or by the environment variable "
-        "VQLAB_DATA, or fetch the set (2.3 GB) into your download folder: "
+        "VQLAB_DATA, or fetch the set (2.4 GB) into your download folder: "
         "python -m vqlab download speech_commands"
     )
 
