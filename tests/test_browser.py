@@ -373,8 +373,6 @@ def test_jupyterlab_runs_a_saved_player_on_opening_a_trusted_notebook(browser, l
         for key, version in [("2", 1), ("1", 0), ("ArrowDown", 1)]:
             page.keyboard.press(key)
             assert state(page)["version"] == version
-        # The keys did not reach JupyterLab, where "1" makes a heading of the cell.
-        assert page.locator(".jp-CodeCell").count() == 1
         assert errors == []
 
 

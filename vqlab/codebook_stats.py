@@ -36,8 +36,9 @@ def batch_perplexity(codes: Tensor, codebook_size: int) -> Tensor:
     """Perplexity (0-dim, between 1 and codebook_size) of the codes (n,) of one batch.
 
     It depends on the size of the batch: 800 vectors cannot show more than 800 of 1024 codes, and
-    neighbouring vectors of the same sound are alike. A batch may show 250 while over an epoch every
-    code is used and the perplexity is 700. Judge a codebook by `CodebookStats`, not by this number.
+    neighbouring vectors of the same sound are alike. In the log of the shipped weights a batch has
+    about 300 of 1024, while over 100 batches every code is used and the perplexity is about 830.
+    Judge a codebook by `CodebookStats`, not by this number.
     """
     return 2 ** entropy_bits(count_codes(codes, codebook_size))
 

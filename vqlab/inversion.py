@@ -61,7 +61,7 @@ def griffin_lim(
     frames = magnitude.shape[-1]
     window = torch.hann_window(n_fft, dtype=magnitude.dtype, device=magnitude.device)
     # torch.stft and torch.istft would do; working on rows of frames, with the window's overlap
-    # summed once instead of in every step, takes 0.6 times as long.
+    # summed once instead of in every step, is faster (benchmarks/speed.py).
     target = magnitude.reshape(-1, config.bins, frames).transpose(1, 2).contiguous()
     overlap = _overlap_add(window.expand(1, frames, n_fft), window, hop, length)
     # Where hardly a window reaches (the last samples at long hops) dividing would make a click.

@@ -91,11 +91,12 @@ class Live:
         self._handles: dict[str, Any] = {}
 
     def __call__(self, run: Run) -> None:
-        """Show the state of ``run``; the model's mode and the random state stay as they are."""
+        """Show the state of ``run``; the random state stays as it is."""
         self.reports += 1
         self._show("picture", plots.show(figure(run), sentence(run)))
         if self.codec is not None:
-            now = self._reconstruct()
+            assert self.waveform is not None
+            now = self.codec.reconstruct(self.waveform)
             self._show("player", self._player({**self.sounds, run.step: now}))
             if self.reports & (self.reports - 1) == 0:  # a power of two
                 self.sounds[run.step] = now
@@ -113,13 +114,6 @@ class Live:
             self.codec.sample_rate,
             title="The same word while the model learns",
         )
-
-    def _reconstruct(self) -> Tensor:
-        assert self.codec is not None and self.waveform is not None
-        was_training = self.codec.model.training
-        sound = self.codec.reconstruct(self.waveform)
-        self.codec.model.train(was_training)
-        return sound
 
     def _show(self, name: str, thing: Any) -> None:
         from IPython.display import display

@@ -183,7 +183,8 @@ def fit(
             x = features.analyse(x) if features else x
             with torch.autocast("cuda", dtype=torch.bfloat16, enabled=device.type == "cuda"):
                 output, quantized = model(x)
-            value = loss(output.float(), x) + quantized.loss
+            output = output.float()  # under autocast it is not
+            value = loss(output, x) + quantized.loss
             if not torch.isfinite(value):
                 raise FloatingPointError(
                     f"the loss became {value.item()} at step {run.step}: lower the learning rate "
@@ -196,7 +197,7 @@ def fit(
             optimizer.step()
             run.step += 1
             with torch.no_grad():
-                error = features.error_db(output.float(), x) if features else F.mse_loss(output, x)
+                error = features.error_db(output, x) if features else F.mse_loss(output, x)
             meter.add(value.detach(), error, quantized)
             bar.n = min(1.0, _share_done(run, clock() - started))
             bar.set_postfix_str(meter.line(run, features), refresh=False)

@@ -191,7 +191,7 @@ class VectorQuantizer(nn.Module):
         Twice the limit of a restart is time for ln 2 / -ln 0.99 = 70 batches to prove itself. It is
         little on purpose: a code with little weight of its own quickly follows the vectors that
         choose it, and codes which the encoder leaves behind in its first steps are soon replaced;
-        with the full share that took 350 batches, in which 40 of 1024 codes did all the work.
+        with the full share they would wait for ln `restart_below` / ln 0.99 batches.
         """
         return fair * (2 * self.restart_below if self.restart_below > 0 else 1.0)
 
