@@ -2,6 +2,8 @@
 
     python benchmarks/speed.py [--threads 2] [--repeat 5]
 
+EnCodec is measured where it is installed: pip install --no-deps encodec einops
+
 Milliseconds depend on the machine and on what else runs on it; ratios within one run are what
 counts, so the candidates of a row take turns and the median of the repetitions is printed. `floor`
 is for the quantiser one `addmm`, `argmin` and `embedding`: the plainest way to find and fetch the
@@ -23,7 +25,7 @@ import torch
 import torch.nn.functional as F
 
 import vqlab  # first: it makes torchaudio importable beside a CPU-only torch
-from vqlab import inversion, spectral
+from vqlab import audio, datasets, inversion, spectral
 from vqlab.quantize import VectorQuantizer
 from vqlab.spectral import MelConfig
 
@@ -129,8 +131,9 @@ def inversion_rows(repeat: int) -> list[Row]:
 
 
 def codec_rows(repeat: int) -> list[Row]:
-    """Ten seconds through the shipped codec: to bytes, and from bytes to sound."""
-    waveform = 0.1 * torch.randn(10 * 16000)
+    """Ten seconds of speech through the shipped codec, and its network beside EnCodec's."""
+    voices = datasets.load("voices", "all", words="en", seconds=None)
+    waveform = torch.cat([item.waveform for item in voices]).repeat(2)[: 10 * 16000]
     data = vqlab.compress(waveform, kbps=1.5)
     took = medians(
         {
@@ -139,7 +142,31 @@ def codec_rows(repeat: int) -> list[Row]:
         },
         repeat,
     )
-    return [(f"{name} 10 s at 1.5 kbit/s", ms, None, None) for name, ms in took.items()]
+    rows: list[Row] = [(f"{name} 10 s at 1.5 kbit/s", ms, None, None) for name, ms in took.items()]
+    codec = vqlab.load_pretrained("speech")
+    x = codec.features.analyse(waveform[None])
+
+    def ours() -> None:
+        codec.model.decode(codec.model.codes(x))
+
+    candidates: dict[str, Callable[[], object]] = {"ours": ours}
+    try:
+        from encodec import EncodecModel
+    except ImportError:
+        pass
+    else:
+        model = EncodecModel.encodec_model_24khz(pretrained=False).eval()  # as fast as trained ones
+        model.set_target_bandwidth(1.5)
+        high = audio.resample(waveform, 16000, 24000)[None, None]
+
+        def peer() -> None:
+            with torch.no_grad():
+                model.decode(model.encode(high))
+
+        candidates["peer"] = peer
+    took = medians(candidates, repeat)
+    work = "networks alone, encode and decode 10 s; peer EnCodec 24 kHz"
+    return [*rows, (work, took["ours"], took.get("peer"), None)]
 
 
 def version(name: str) -> str:
@@ -175,7 +202,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write it to this file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    names = ("torch", "vector-quantize-pytorch", "librosa", "torchaudio")
+    names = ("torch", "vector-quantize-pytorch", "librosa", "torchaudio", "encodec")
     rows = quantizer_rows(options.repeat) + inversion_rows(options.repeat)
     rows += codec_rows(options.repeat)
     text = (

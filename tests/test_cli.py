@@ -117,7 +117,7 @@ def test_an_existing_file_is_not_overwritten_unless_asked(tmp_path, model, capsy
     assert (tmp_path / "in.vql").read_bytes() != b"precious"
 
 
-@pytest.mark.parametrize("data", [b"", b"RIFF....", b"VQL\0abc", b"\0" * 5000])
+@pytest.mark.parametrize("data", [b"", b"RIFF....", b"VQL\0abc", b"VQL\1abc", b"\0" * 5000])
 def test_what_is_not_a_packed_file_is_refused(tmp_path, model, data, capsys):
     (tmp_path / "x.vql").write_bytes(data)
     for command in (["decompress", "--model", model], ["info"]):
@@ -140,10 +140,16 @@ def test_an_unknown_model_names_those_that_ship(tmp_path, capsys):
 
 def test_info_says_what_a_file_holds(tmp_path, model, capsys):
     path = sound(tmp_path / "in.wav")
-    vqlab("compress", path, "--model", model)
-    capsys.readouterr()
+    vqlab("compress", path, "--model", model, "--kbps", 0.65)
+    size = (tmp_path / "in.vql").stat().st_size
+    # Two of the three stages: 100 codes of 5 bits are 63 bytes, header and checksum 12.
+    assert size == 75
+    assert f"{size} bytes for 1.00 s, 0.60 kbit/s stored" in capsys.readouterr().out
     assert vqlab("info", tmp_path / "in.vql") == 0
-    assert "16000 samples, 3 stages" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"{size} bytes, 16000 samples, quality " in told
+    quality = int(told.split("quality ")[1].split(",")[0])
+    assert quality // 8 == 2  # equally loud as far as it knows: quality counts stages
     assert vqlab("info", model) == 0
     assert '"codebook_size": 32' in capsys.readouterr().out
 
@@ -231,8 +237,7 @@ def test_two_runs_of_one_name_are_both_scored(tmp_path, model, capsys):
 
 def test_a_word_is_heard_as_the_codec_gives_it_back(tmp_path, model):
     path = sound(tmp_path / "in.wav", samples=8000, rate=8000)
-    assert vqlab("reconstruct", path, "--model", model) == 0
+    assert vqlab("reconstruct", path, tmp_path / "heard.wav", "--model", model) == 0
     assert vqlab("compress", path, tmp_path / "in.vql", "--model", model) == 0
     assert vqlab("decompress", tmp_path / "in.vql", tmp_path / "x.wav", "--model", model) == 0
-    heard = (tmp_path / "in.reconstructed.wav").read_bytes()
-    assert heard == (tmp_path / "x.wav").read_bytes()
+    assert (tmp_path / "heard.wav").read_bytes() == (tmp_path / "x.wav").read_bytes()

@@ -374,7 +374,7 @@ def test_a_folder_without_sound_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (dict(name="wrods"), r"'wrods'.*words, voices, speech_commands, folder"),
+        (dict(name="wrods"), r"'wrods'.*words, voices, speech_commands, librispeech, folder"),
         (dict(split="training"), r"'training'.*train, validation, test, all"),
         (dict(name="speech_commands", words="rigth"), r"'rigth'.*right.*'all'"),
         (dict(name="speech_commands", words="visual", version="v0.01"), "'visual'.*v0.01"),
@@ -477,3 +477,52 @@ def test_bundled_voices_have_languages_as_labels_and_no_splits():
     assert all(0.5 < len(item.waveform) / item.sample_rate < 6 for item in voices)
     with pytest.raises(ValueError, match="split='all'"):
         datasets.load("voices", "test")
+
+
+# LibriSpeech
+
+
+@pytest.fixture
+def sentences(tmp_path):
+    """Three utterances of each of twelve training speakers and two test speakers."""
+    seconds = {0: 2.5, 1: 0.4, 2: 1.0}
+    for folder, speakers in (("train-clean-100", range(90, 102)), ("test-other", (7, 8))):
+        for speaker in speakers:
+            place = tmp_path / "LibriSpeech" / folder / str(speaker) / "11"
+            place.mkdir(parents=True)
+            for number, length in seconds.items():
+                ramp = np.arange(round(16000 * length)) / 64000
+                soundfile.write(place / f"{speaker}-11-{number:04}.flac", ramp, 16000)
+    return tmp_path
+
+
+def test_sentences_are_cut_into_pieces_one_after_the_other(sentences):
+    test = datasets.load("librispeech", "test", root=sentences)
+    assert [entry.start for entry in test.entries] == [0.0, 1.0, 0.0] * 2
+    assert len(test) == 6 and set(test.speakers) == {"7", "8"}
+    first, second = test[0].waveform, test[1].waveform
+    assert first.shape == second.shape == (16000,)
+    assert float(second[0]) == pytest.approx(0.25, abs=1e-3)  # the ramp goes on
+    whole = datasets.load("librispeech", "test", root=sentences, seconds=None)
+    assert len(whole) == 6 and whole[0].waveform.shape == (40000,)
+
+
+def test_the_eight_highest_speakers_are_for_validation(sentences):
+    splits = {
+        split: set(datasets.load("librispeech", split, root=sentences).speakers)
+        for split in ("train", "validation", "test")
+    }
+    assert splits["train"] == {"90", "91", "92", "93"}
+    assert splits["validation"] == {str(n) for n in range(94, 102)}  # 100 is above 99
+    assert not splits["train"] & splits["validation"]
+
+
+def test_missing_sentences_say_where_to_get_them(tmp_path):
+    with pytest.raises(FileNotFoundError, match="openslr.org/12"):
+        datasets.load("librispeech", "train", root=tmp_path)
+
+
+def test_at_most_so_many_clips_of_each_word(small_set):
+    everything = datasets.load("speech_commands", "all", root=small_set, words="all")
+    few = everything.at_most(1)
+    assert sorted(few.labels) == sorted(set(everything.labels))

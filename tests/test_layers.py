@@ -8,11 +8,12 @@ from _support import ROOT
 FLOORS = [
     "_paths _torchaudio",
     "audio spectral inversion features",
-    "quantize quantize_steps vector_quantizer fsq codebook_stats networks models",
+    "quantize quantize_steps vector_quantizer quantizer_variants fsq codebook_stats networks "
+    "models",
     "datasets",
     "training runs checkpoints experiments measures metrics evaluation codec packing prior "
-    "pretrained",
-    "cli listen live player plots widgets lessons",
+    "prior_training classifier pretrained edit",
+    "cli listen live player plots reconstruct widgets lessons",
 ]
 PACKAGE = ROOT / "vqlab"
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.name[:2] != "__")

@@ -44,18 +44,19 @@ def solutions():
 
 
 packed_files = st.builds(
-    lambda identity, half_db, samples, stages, positions, bits, seed: packing.pack(
+    lambda identity, quality, half_db, samples, count, bits, seed: packing.pack(
         identity,
+        quality,
         half_db / 2,
         samples,
-        np.random.default_rng(seed).integers(0, 2**bits, (stages, positions)),
+        np.random.default_rng(seed).integers(0, 2**bits, count),
         bits,
     ),
     st.binary(min_size=2, max_size=2),
+    st.integers(0, 255),
     st.integers(-127, 127),
     st.integers(1, packing.MOST_SAMPLES),
-    st.integers(1, 8),
-    st.integers(1, 60),
+    st.integers(1, 400),
     st.integers(1, 12),
     st.integers(0, 1000),
 )
@@ -70,7 +71,7 @@ def test_the_byte_table_of_the_notebook_says_what_packing_says(data):
     assert values["what kind of file"] == packing.MAGIC.decode()
     assert values["version of the format"] == packing.VERSION
     assert values["which network made it"] == packed.identity.hex()
-    assert values["stages"] == packed.stages
+    assert values["quality"] == packed.quality
     assert values["gain in dB"] == packed.gain_db
     assert values["length in samples"] == packed.samples
     assert values["codes"] == packed.payload
@@ -92,17 +93,38 @@ def test_the_byte_table_opens_a_file_that_compress_wrote():
     assert values["which network made it"] == vqlab.load_pretrained().identity().hex()
 
 
-@pytest.mark.parametrize("stages", [1, 2, 3])
-def test_the_solutions_rate_and_size_are_those_of_the_codec(stages):
+@pytest.mark.parametrize("kbps", [0.5, 1.0, 1.5])
+def test_the_solutions_size_is_that_of_a_file_of_the_codec(kbps):
+    codec = vqlab.load_pretrained()
+    data = vqlab.compress(word_like(), kbps=kbps)
+    codes, _ = codec.encode(word_like(), quality=packing.unpack(data).quality)
+    count = int((codes >= 0).sum())
+    assert len(data) == solutions().file_bytes(count, codec.bits_per_code)
+    assert 8 * len(data) <= 1000 * kbps
+    assert count >= math.prod(codec.grid(16_000))  # the first stage is everywhere
+
+
+def test_the_solutions_rate_is_the_codecs():
     codec, solved = vqlab.load_pretrained(), solutions()
-    if stages > len(codec.rates):
-        pytest.skip("these weights have fewer stages")
-    rate, positions = codec.rates[stages - 1], math.prod(codec.grid(16_000))
-    sizes = set(codec.model.bottleneck.codebook_sizes)
-    assert len(sizes) == 1
-    assert solved.bits_per_second(positions, stages, sizes.pop(), 1.0) == pytest.approx(rate)
-    data = vqlab.compress(torch.randn(16_000) * 0.05, kbps=rate / 1000)
-    assert len(data) == solved.file_bytes(positions, stages, codec.bits_per_code)
+    positions = math.prod(codec.grid(16_000))
+    (size,) = set(codec.model.bottleneck.codebook_sizes)
+    for stages, rate in enumerate(codec.rates, start=1):
+        assert solved.bits_per_second(positions * stages, size, 1.0) == pytest.approx(rate)
+
+
+def word_like():
+    """Noise that swells and fades within a second of near silence."""
+    swell = torch.hann_window(16_000, periodic=False) ** 4
+    return 0.1 * swell * torch.randn(16_000, generator=torch.Generator().manual_seed(0))
+
+
+def test_what_is_loud_gets_more_codes_as_the_notebook_says():
+    codec = vqlab.load_pretrained()
+    quality = codec.quality_for(word_like(), 1.0)
+    depth = (codec.encode(word_like(), quality=quality)[0][0] >= 0).sum(dim=0).float()
+    fifth = len(depth) // 5
+    middle, ends = depth[2 * fifth : 3 * fifth], torch.cat([depth[:fifth], depth[-fifth:]])
+    assert middle.mean() > 1.5 * ends.mean()
 
 
 @settings(deadline=None, max_examples=100)
@@ -129,8 +151,8 @@ def test_half_a_second_too_much_is_told_by_its_value():
 
 
 def test_whole_bytes_for_each_code_and_a_missing_checksum_get_different_hints():
-    whole = lessons.check("00-file-bytes", lambda p, s, b: 12 + 2 * p * s)
-    missing = lessons.check("00-file-bytes", lambda p, s, b: 10 + math.ceil(p * s * b / 8))
+    whole = lessons.check("00-file-bytes", lambda count, bits: 12 + 2 * count)
+    missing = lessons.check("00-file-bytes", lambda count, bits: 10 + math.ceil(count * bits / 8))
     assert "bit by bit" in whole.sentence and "checksum" in missing.sentence
 
 

@@ -147,3 +147,75 @@ def test_speech_model_works_at_fewer_stages_and_any_length():
         assert codes.shape == (1, 3, frames // 2)
         for stages in (1, 2, 3):
             assert model.decode(codes[:, :stages]).shape == (1, 8, frames)
+
+
+# The model whose positions differ in depth
+
+
+def small_variable(**options):
+    sizes = {"n_mels": 6, "dim": 8, "codebook_size": 16, "stages": 4, "width": 8}
+    blocks = {"encoder_blocks": 1, "decoder_blocks": 1, "fine_blocks": 1}
+    return models.variable_speech(**(sizes | blocks | options))
+
+
+def correlated(n=64, frames=40):
+    """Frames that a few hidden slow curves explain almost wholly."""
+    torch.manual_seed(0)
+    hidden = torch.randn(n, 2, frames).cumsum(dim=2) * 0.3
+    return torch.einsum("mh,nhf->nmf", torch.randn(6, 2), hidden) + 0.01 * torch.randn(n, 6, frames)
+
+
+def test_loudness_by_hand():
+    x = torch.log(torch.tensor([[[1.0, 3.0, 5.0, 5.0], [2.0, 2.0, 1.0, 9.0]]]))
+    expected = torch.log(torch.tensor([[(1 + 3 + 2 + 2) / 4, (5 + 5 + 1 + 9) / 4]]))
+    torch.testing.assert_close(models.loudness(x, 2), expected)
+
+
+def test_loudness_rises_with_level():
+    x = torch.randn(2, 6, 8)
+    torch.testing.assert_close(models.loudness(x + 0.5, 4), models.loudness(x, 4) + 0.5)
+
+
+def test_a_network_beside_a_linear_map_starts_as_the_linear_map():
+    model = small_variable()
+    x = torch.randn(3, 6, 20)
+    assert torch.equal(model.encoder(x), model.encoder.linear(x))
+    z = torch.randn(3, 8, 5)
+    assert torch.equal(model.decoder(z), model.decoder.linear(z))
+
+
+def test_the_start_loses_as_little_as_the_strongest_principal_components():
+    x = correlated()
+    model = small_variable()
+    model.start(x)
+    z = model.encoder(x)
+    patches = x.reshape(64, 6, 10, 4).permute(0, 2, 1, 3).reshape(640, 24)
+    weight = models.loudness(x, 4).exp().reshape(-1, 1)
+    mean = (weight * patches).sum(0) / weight.sum()
+    _, _, vh = torch.linalg.svd(weight.sqrt() * (patches - mean), full_matrices=False)
+    by_svd = (patches - mean) @ vh[:8].T  # the same subspace by another way
+    ours = z.permute(0, 2, 1).reshape(640, 8)
+    torch.testing.assert_close(ours.pow(2).sum(1), by_svd.pow(2).sum(1), rtol=1e-3, atol=1e-3)
+    error = (model.decoder(z) - x).pow(2).mean()
+    assert error < 0.05 * x.var()
+
+
+def test_the_start_gives_every_stage_a_codebook_that_lowers_the_error():
+    x = correlated()
+    model = small_variable()
+    model.start(x)
+    model.eval()
+    z = model.encoder(x).detach()
+    errors = [float((model.bottleneck(z, s).z - z).pow(2).mean()) for s in (1, 2, 3, 4)]
+    assert errors == sorted(errors, reverse=True) and errors[3] < 0.5 * errors[0]
+    assert all(bool(layer.started) for layer in model.bottleneck.layers)
+
+
+def test_in_evaluation_soft_positions_use_fewer_stages():
+    model = small_variable()
+    x = correlated()
+    model.start(x)
+    model.eval()
+    soft = torch.full((1, 6, 8), -3.0)
+    quantized = model.bottleneck(model.encoder(soft), loudness=models.loudness(soft, 4))
+    assert torch.equal(quantized.z, model.bottleneck(model.encoder(soft), 1).z)

@@ -509,9 +509,9 @@ def test_a_dropped_item_does_not_move_the_codebook_of_that_stage() -> None:
     quantizer = ResidualQuantizer(8, 16, 2, dropout=0.5)
     z = torch.randn(4, 8, 10)
     quantizer(z)
-    quantizer._draw_depth = lambda z: torch.tensor([2, 1, 2, 1])
+    depths = torch.tensor([2, 1, 2, 1])[:, None].expand(4, 10)
     other = copy.deepcopy(quantizer)
-    quantizer._draw_depth = other._draw_depth = lambda z: torch.tensor([2, 1, 2, 1])
+    quantizer._draw_depth = other._draw_depth = lambda z, loudness: depths
     changed = z.clone()
     changed[1], changed[3] = -z[3], -z[1]  # items which use the first stage only
     stage_one = copy.deepcopy(quantizer.layers[0])
@@ -698,3 +698,121 @@ def test_codes_decode_to_z_in_one_and_two_dimensions(kind, batch, dim, positions
 def test_impossible_settings_are_refused(make) -> None:
     with pytest.raises(ValueError):
         make()
+
+
+# Positions that differ in their number of stages
+
+
+def test_depth_by_hand() -> None:
+    quantizer = ResidualQuantizer(8, 4, 6)
+    quantizer.loudness.copy_(torch.tensor([1.5, 1.25, 0.0, -9.0]))  # 0, 1, 6 and many stages less
+    first = torch.tensor([[0, 1, 2, 3]])
+    assert quantizer.depth(first, 8 * 6).tolist() == [[6, 5, 1, 1]]
+    assert quantizer.depth(first, 8 * 3 + 7).tolist() == [[3, 2, 1, 1]]
+    assert quantizer.depth(first, 8 * 12).tolist() == [[6, 6, 6, 1]]
+    assert quantizer.depth(first, 0).tolist() == [[1, 1, 1, 1]]
+
+
+def test_without_learned_loudness_quality_counts_stages() -> None:
+    quantizer = ResidualQuantizer(8, 16, 5)
+    first = torch.arange(16)
+    for quality in range(8, 40):
+        assert (quantizer.depth(first, quality) == quality // 8).all()
+
+
+@given(st.lists(st.floats(-3, 3), min_size=8, max_size=8), st.integers(0, 254))
+def test_depth_never_falls_as_quality_or_loudness_rises(loudness, quality) -> None:
+    quantizer = ResidualQuantizer(4, 8, 7)
+    quantizer.loudness.copy_(torch.tensor(sorted(loudness)))
+    depth = quantizer.depth(torch.arange(8), quality)
+    assert depth.tolist() == sorted(depth.tolist())
+    assert (quantizer.depth(torch.arange(8), quality + 1) >= depth).all()
+
+
+def test_a_depth_for_each_position_leaves_out_the_codes_beyond_it() -> None:
+    quantizer = ResidualQuantizer(8, 16, 3)
+    z = torch.randn(2, 8, 10)
+    quantizer(z)
+    quantizer.eval()
+    depth = torch.randint(1, 4, (2, 10))
+    part, whole = quantizer(z, depth), quantizer(z)
+    for stage in range(3):
+        present = depth > stage
+        assert torch.equal(part.codes[:, stage][present], whole.codes[:, stage][present])
+        assert (part.codes[:, stage][~present] == -1).all()
+    torch.testing.assert_close(quantizer.decode(part.codes), part.z)
+    for n in (1, 2, 3):  # where the depth is n, z is that of the first n stages
+        here = (depth == n)[:, None].expand_as(z)
+        torch.testing.assert_close(part.z[here], quantizer(z, n).z[here])
+
+
+def test_a_code_of_the_first_stage_cannot_be_left_out() -> None:
+    with pytest.raises(ValueError, match="stage 1 has codes from -1"):
+        ResidualQuantizer(8, 16, 2).decode(torch.full((1, 2, 5), -1))
+
+
+def test_each_first_code_learns_how_loud_its_positions_are() -> None:
+    torch.manual_seed(0)
+    quantizer = ResidualQuantizer(2, 2, 2, dropout=1.0)
+    z = torch.randn(8, 2, 50) * 0.1
+    loud = torch.rand(8, 50) < 0.5
+    z[:, 0] += torch.where(loud, 5.0, -5.0)
+    loudness = torch.where(loud, 1.0, -1.0)
+    for _ in range(80):
+        out = quantizer(z, loudness=loudness)
+    torch.testing.assert_close(quantizer.loudness[out.codes[:, 0]], loudness, atol=0.02, rtol=0)
+
+
+def test_louder_positions_keep_more_stages_in_training() -> None:
+    torch.manual_seed(0)
+    quantizer = ResidualQuantizer(4, 8, 8, dropout=1.0)
+    loudness = torch.linspace(1.5, -1.0, 20).expand(400, 20)
+    depth = quantizer._draw_depth(torch.zeros(400, 4, 20), loudness)
+    mean = depth.float().mean(dim=0)
+    assert depth.min() == 1 and depth.max() == 8
+    assert mean[0] > mean[10] > mean[-1]
+
+
+def test_statistics_do_not_count_codes_that_are_left_out() -> None:
+    stats = CodebookStats((4, 4))
+    stats.update(torch.tensor([[[0, 1, 2], [3, -1, -1]]]))
+    assert stats.used == [3, 1]
+
+
+def test_beam_search_of_one_is_the_greedy_choice() -> None:
+    quantizer = ResidualQuantizer(6, 16, 4)
+    z = torch.randn(2, 6, 30)
+    quantizer(z)
+    quantizer.eval()
+    depth = torch.randint(1, 5, (2, 30))
+    assert torch.equal(quantizer.search(z, depth, beam=1), quantizer(z, depth).codes)
+
+
+def test_a_wide_beam_finds_the_best_of_all_sums() -> None:
+    torch.manual_seed(0)
+    quantizer = ResidualQuantizer(3, 4, 3)
+    z = torch.randn(1, 3, 20)
+    quantizer(z)
+    quantizer.eval()
+    found = quantizer.decode(quantizer.search(z, torch.full((1, 20), 3), beam=64))
+    first = quantizer(z).codes[:, :1]  # the first code stays the nearest one
+    every = torch.cartesian_prod(torch.arange(4), torch.arange(4))  # (16, 2)
+    for position in range(20):
+        start = first[:, :, position : position + 1].expand(16, 1, 1)
+        sums = quantizer.decode(torch.cat([start, every[:, :, None]], dim=1))[:, :, 0]
+        best = (sums - z[0, :, position]).pow(2).sum(dim=1).min()
+        ours = (found[0, :, position] - z[0, :, position]).pow(2).sum()
+        torch.testing.assert_close(ours, best)
+
+
+@given(st.integers(0, 1000))
+def test_a_wider_beam_codes_no_worse_on_the_whole(seed) -> None:
+    torch.manual_seed(seed)
+    quantizer = ResidualQuantizer(8, 16, 4)
+    z = torch.randn(1, 8, 60)
+    quantizer(z)
+    depth = torch.full((1, 60), 4)
+    greedy, wide = (
+        float(F.mse_loss(quantizer.decode(quantizer.search(z, depth, beam=b)), z)) for b in (1, 16)
+    )
+    assert wide <= greedy * 1.0001

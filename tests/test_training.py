@@ -294,3 +294,31 @@ def test_mel_loss_by_hand():
     target = torch.zeros(1, 2, 2)
     # values: (1 + 3) / 4; along time: (2 + 0) / 2; along frequency: (1 + 3) / 2
     assert training.mel_loss(output, target).item() == pytest.approx(1 + 1 + 2)
+
+
+def test_loud_frames_weigh_more_by_hand():
+    # Two frames of one band; exp(x) is 3 and 1, so relative to the mean 1.5 and 0.5.
+    target = torch.log(torch.tensor([[[3.0, 1.0]]]))
+    weight = torch.tensor([0.2 + 0.8 * 1.5, 0.2 + 0.8 * 0.5])
+    error = torch.tensor([0.3, -0.1])
+    expected = (error.abs() * weight).mean() + 0.4 * weight[1]  # values, and difference in time
+    two = torch.cat([target, target], dim=1)  # two equal bands: no difference along frequency
+    found = training.loud_mel_loss(two + error, two)
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_frame_weighs_at_most_three_times_the_mean():
+    target = torch.zeros(1, 2, 50)
+    target[..., 0] = 20.0
+    error = torch.zeros(1, 2, 50)
+    error[..., 0] = 1.0
+    value = training.loud_mel_loss(target + error, target)
+    # The value counts 0.2 + 0.8 * 3 once; its fall after the loud frame weighs almost 0.2.
+    assert float(value) == pytest.approx((0.2 + 0.8 * 3) / 50 + 0.2 / 49, rel=1e-3)
+
+
+def test_sets_are_joined_in_order():
+    a, b = torch.zeros(2, 5), torch.ones(3, 5)
+    assert torch.equal(training.join([a, b]), torch.cat([a, b]))
+    joined = training.join([[a[0], a[1]], b])
+    assert len(joined) == 5 and torch.equal(joined[2], b[0])

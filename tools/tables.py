@@ -1,9 +1,10 @@
-"""Put the tables that commands made into README.md, so that no figure is typed by hand.
+"""Put the tables that commands made into the texts, so that no figure is typed by hand.
 
-Between ``<!-- table PATH -->`` and ``<!-- end -->`` stands the text of the file PATH.
+Between ``<!-- table PATH -->`` and ``<!-- end -->`` stands the text of the file PATH, in README.md
+and in the model card of the shipped weights.
 
-    python tools/tables.py           rewrite README.md
-    python tools/tables.py --check   say whether it is up to date
+    python tools/tables.py           rewrite them
+    python tools/tables.py --check   say whether they are up to date
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = ("README.md", "data/weights/README.md")
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -27,14 +29,18 @@ def filled(text: str, root: Path = ROOT) -> str:
 
 
 def main() -> int:
-    readme = ROOT / "README.md"
-    old = readme.read_text(encoding="utf-8")
-    new = filled(old)
+    stale = []
+    for document in DOCUMENTS:
+        path = ROOT / document
+        old = path.read_text(encoding="utf-8")
+        new = filled(old)
+        if new != old:
+            stale.append(document)
+        if "--check" not in sys.argv[1:]:
+            path.write_text(new, encoding="utf-8")
     if "--check" in sys.argv[1:]:
-        stale = old != new
-        print("README.md is stale: run tools/tables.py" if stale else "README.md is up to date")
-        return int(stale)
-    readme.write_text(new, encoding="utf-8")
+        print(f"stale: {', '.join(stale)}: run tools/tables.py" if stale else "up to date")
+        return int(bool(stale))
     return 0
 
 

@@ -4,7 +4,7 @@
     evaluate     score trained codecs on test speakers
     compress     a sound file to a small file of codes
     decompress   the small file back to sound
-    reconstruct  both at once: what a listener gets
+    reconstruct  both at once: a page to listen to several rates, or the sound of one
     info         what a compressed file or a codec holds
     download     fetch Speech Commands
 
@@ -54,32 +54,43 @@ def train(options: argparse.Namespace) -> None:
     from . import training
     from .codec import Recipe
     from .features import Features
+    from .models import VariableDepth
     from .spectral import MelConfig
 
     _set_threads(options.threads)
-    sets = {"train": _load(options, "train"), "validation": _load(options, "validation", limit=512)}
-    recipe = Recipe(
-        "speech",
-        {
-            "codebook_size": options.codebook_size,
-            "stages": options.stages,
-            "dropout": options.dropout,
-        },
-    )
     torch.manual_seed(options.seed)
-    codec = Codec(recipe, Features(MelConfig(hop_length=options.hop_length)))
-    waveforms = {split: codec.normalise_all(dataset) for split, dataset in sets.items()}
-    codec.features = codec.features.fitted(waveforms["train"])
+    if options.start:
+        codec = Codec.load(_codec_file(options.start))
+    else:
+        sizes = {"codebook_size": options.codebook_size, "stages": options.stages}
+        recipe = Recipe(options.model, {name: size for name, size in sizes.items() if size})
+        codec = Codec(recipe, Features(MelConfig(hop_length=options.hop_length)))
+    sets: dict[str, list] = {"train": [], "validation": []}
+    for name in options.dataset:
+        sets["train"].append(_load(options, name, "train"))
+        validation = _load(options, name, "validation")
+        if name != "librispeech":  # twelve clips of a word: each has about the same say
+            validation = validation.at_most(12)
+        sets["validation"].append(validation)
+    variable = isinstance(codec.model, VariableDepth)
+    speeds = (1.0, *options.speeds)
+    learned = training.join([codec.normalise_all(clips, speeds=speeds) for clips in sets["train"]])
+    chosen_by = training.join([codec.normalise_all(clips) for clips in sets["validation"]])
+    if not options.start:
+        codec.features = codec.features.fitted(learned)
+        if isinstance(codec.model, VariableDepth) and not _holds_a_run(options.out):
+            some = range(0, len(learned), max(1, len(learned) // 1500))
+            codec.model.start(codec.features.analyse(torch.stack([learned[i] for i in some])))
     print(
-        f"{len(waveforms['train'])} clips to learn from, {len(waveforms['validation'])} to choose "
-        f"by; rates {', '.join(f'{rate / 1000:g}' for rate in codec.rates)} kbit/s; "
-        f"training goes to {options.out}"
+        f"{len(learned)} clips to learn from, {len(chosen_by)} to choose by; training goes to "
+        f"{options.out}"
     )
     run = training.fit(
         codec.model,
-        waveforms["train"],
-        waveforms["validation"],
+        learned,
+        chosen_by,
         features=codec.features,
+        loss=training.loud_mel_loss if variable else training.mel_loss,
         augment=training.shift_and_gain,
         out=options.out,
         minutes=options.minutes,
@@ -88,13 +99,15 @@ def train(options: argparse.Namespace) -> None:
         batch_size=options.batch_size,
         seed=options.seed,
         device=options.device,
+        report_every=options.report_every,
     )
+    before = codec.trained if options.start else {}
     codec.trained = {
-        "dataset": options.dataset,
+        "dataset": " ".join(options.dataset),
         "words": options.words or "default",
-        "clips": len(waveforms["train"]),
-        "steps": run.step,
-        "seconds": round(run.seconds),
+        "clips": sum(len(clips) for clips in sets["train"]),
+        "steps": before.get("steps", 0) + run.step,
+        "seconds": before.get("seconds", 0) + round(run.seconds),
         "seed": options.seed,
         "versions": {"vqlab": __version__, "torch": torch.__version__},
     }
@@ -118,7 +131,7 @@ def evaluate(options: argparse.Namespace) -> None:
             options.clips, recordings_root(options.root), seconds=options.seconds
         )
     else:
-        clips = list(_load(options, options.split))
+        clips = [item for name in options.dataset for item in _load(options, name, options.split)]
     names = [Path(path).name for path in options.codecs]
     if len(set(names)) < len(names):
         names = options.codecs
@@ -128,8 +141,8 @@ def evaluate(options: argparse.Namespace) -> None:
     }
     rows = [evaluation.score_features(next(iter(codecs.values())), clips)]
     for name, codec in codecs.items():
-        for stages in range(len(codec.rates), 0, -1):
-            rows.append(evaluation.score_rate(codec, clips, name, stages=stages))
+        for kbps in sorted(options.kbps, reverse=True):
+            rows.append(evaluation.score_rate(codec, clips, name, kbps=kbps))
     text = evaluation.table(rows)
     print(text)
     if options.out:
@@ -137,19 +150,19 @@ def evaluate(options: argparse.Namespace) -> None:
         out.mkdir(parents=True, exist_ok=True)
         evaluation.save_rows(rows, out / "scores.json")
         write_whole(out / "table.md", (text + "\n").encode())
-        item = _picture(list(codecs.values())[-1], clips, out / "spectrograms.png")
+        codec = list(codecs.values())[-1]
+        item = _picture(codec, clips, options.kbps, out / "spectrograms.png")
         print(f"Table, scores and a picture of a typical clip ({item.label!r}) are in {out}")
 
 
-def _picture(codec: Codec, clips: Sequence, path: Path) -> datasets.Item:
+def _picture(codec: Codec, clips: Sequence, rates: Sequence[float], path: Path) -> datasets.Item:
     """Draw the original and each rate of the clip with the median error; returns the clip."""
     from . import evaluation, plots, spectral
 
     item = evaluation.typical_clip(codec, clips)
     heard = {"original": item.waveform}
-    for stages in range(len(codec.rates), 0, -1):
-        rate = f"{codec.rates[stages - 1] / 1000:g} kbit/s"
-        heard[rate] = codec.reconstruct(item.waveform, stages)
+    for kbps in sorted(rates, reverse=True):
+        heard[f"{kbps:g} kbit/s"] = codec.reconstruct(item.waveform, kbps=kbps)
     config = codec.features.config
     pictures = {name: spectral.log_mel(waveform, config) for name, waveform in heard.items()}
     plots.compare_spectrograms(pictures, config).savefig(path, dpi=80)
@@ -165,7 +178,7 @@ def compress(options: argparse.Namespace) -> None:
     seconds = packed.samples / pretrained.load_pretrained(options.model).sample_rate
     print(
         f"{out}: {len(data)} bytes for {seconds:.2f} s, {8 * len(data) / seconds / 1000:.2f} "
-        f"kbit/s stored ({packed.stages} stages)"
+        f"kbit/s stored"
     )
 
 
@@ -179,10 +192,20 @@ def decompress(options: argparse.Namespace) -> None:
 
 
 def reconstruct(options: argparse.Namespace) -> None:
-    """A sound file to what is heard after compressing and decompressing it."""
-    out = options.output or Path(options.input).with_suffix(".reconstructed.wav")
+    """A sound file to what is heard of it: a page with several rates, or the sound of one."""
+    from . import reconstruct
+
+    out = reconstruct.destination(options.input, options.output, options.kbps)
     _refuse_to_overwrite(out, options.force)
-    data = pretrained.compress(options.input, model=options.model, kbps=options.kbps)
+    if out.suffix.lower() == ".html":
+        page = reconstruct.page(options.input, model=options.model, rates=options.kbps)
+        page.save(out)
+        print(f"{out}: open it in a browser to listen to")
+        for version in page.versions:
+            print(f"  {version.label}: {version.bits}")
+        return
+    kbps = options.kbps[0] if options.kbps else 1.0
+    data = pretrained.compress(options.input, model=options.model, kbps=kbps)
     waveform, sample_rate = pretrained.decompress(data, model=options.model)
     audio.save(out, waveform, sample_rate)
     print(f"{out}: {len(waveform) / sample_rate:.2f} s, from {len(data)} bytes")
@@ -197,7 +220,7 @@ def info(options: argparse.Namespace) -> None:
     data = pretrained.read(path)
     packed = packing.unpack(data)
     print(
-        f"{path}: {len(data)} bytes, {packed.samples} samples, {packed.stages} stages, "
+        f"{path}: {len(data)} bytes, {packed.samples} samples, quality {packed.quality}, "
         f"gain {packed.gain_db:+g} dB, made with the weights {packed.identity.hex()}"
     )
 
@@ -209,21 +232,21 @@ def download(options: argparse.Namespace) -> None:
     print(datasets.download(options.name, version=options.version, root=options.root))
 
 
-def _load(options: argparse.Namespace, split: str, limit: int | None = None) -> datasets.Dataset:
+def _load(options: argparse.Namespace, name: str, split: str) -> datasets.Dataset:
     from . import datasets
 
-    words = options.words
-    if words and "all" in words:
-        words = "all"
-    dataset = datasets.load(
-        options.dataset, split, root=options.root, words=words, seconds=1.0, limit=limit
-    )
+    words = None if name == "librispeech" else options.words  # it has sentences
+    dataset = datasets.load(name, split, root=options.root, words=words, seconds=1.0)
     dataset = dataset.scan()  # silent, too short and unreadable clips teach nothing
     for note in dataset.notes:
         print(note)
     if not len(dataset):
         raise ValueError(f"no clip of the {split} split can be used: {' '.join(dataset.notes)}")
     return dataset
+
+
+def _holds_a_run(folder: str | Path) -> bool:
+    return (Path(folder) / "last.safetensors").exists()
 
 
 def _set_threads(threads: int | None) -> None:
@@ -261,13 +284,19 @@ def _parser() -> argparse.ArgumentParser:
     budget = p.add_mutually_exclusive_group(required=True)
     budget.add_argument("--minutes", type=float, help="how long to train")
     budget.add_argument("--steps", type=int, help="how long to train; exactly repeatable")
-    p.add_argument("--codebook-size", type=int, default=1024, metavar="K")
-    p.add_argument("--stages", type=int, default=3, help="of the residual quantiser")
-    p.add_argument("--dropout", type=float, default=0.5, help="of quantiser stages")
+    p.add_argument("--model", default="speech", choices=["speech", "variable_speech"],
+                   help="speech: that of the notebooks; variable_speech: that of the weights that "
+                   "ship")  # fmt: skip
+    p.add_argument("--start", metavar="RUN", help="go on from these weights with a new budget")
+    p.add_argument("--codebook-size", type=int, metavar="K", help="codes of a stage")
+    p.add_argument("--stages", type=int, help="of the residual quantiser")
+    p.add_argument("--speeds", type=float, nargs="*", default=[], metavar="FACTOR",
+                   help="learn from copies at these speeds too, such as 0.9 1.1")  # fmt: skip
     p.add_argument("--hop-length", type=int, default=160, metavar="SAMPLES")
     p.add_argument("--learning-rate", type=float, default=5e-4)
     p.add_argument("--batch-size", type=int, default=16)
     p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--report-every", type=int, default=100, metavar="STEPS")
     p.add_argument("--device", help="cpu, cuda or mps (default: the fastest there is)")
     p.add_argument("--threads", type=int, help="of the processor (default: all)")
 
@@ -278,22 +307,32 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--split", default="test", choices=["train", "validation", "test", "all"])
     p.add_argument("--clips", metavar="LIST", help="instead: a text file that names the clips")
     p.add_argument("--seconds", type=float, help="with --clips: only the beginning of each")
+    p.add_argument("--kbps", type=float, nargs="+", default=[0.5, 1.0, 1.5], metavar="RATE",
+                   help="of the stored files, at most")  # fmt: skip
     p.add_argument("--out", metavar="FOLDER", help="for table.md, scores.json, spectrograms.png")
     p.add_argument("--threads", type=int, help="of the processor (default: all)")
 
-    for name, run, wanted in (
-        ("compress", compress, "a sound file to a small file of codes"),
-        ("decompress", decompress, "a small file of codes to sound"),
-        ("reconstruct", reconstruct, "a sound file to what is heard after both"),
+    for name, run, wanted, output in (
+        ("compress", compress, "a sound file to a small file of codes", "IN.vql"),
+        ("decompress", decompress, "a small file of codes to sound", "IN.wav"),
+        (
+            "reconstruct",
+            reconstruct,
+            "both at once: a page to listen to several rates, or the sound of one",
+            "IN.reconstructed.html, a page; one sound if it ends in .wav or .flac",
+        ),
     ):
         p = commands.add_parser(name, help=wanted)
         p.set_defaults(run=run)
-        p.add_argument("input")
-        p.add_argument("output", nargs="?", help="default: the same name, another ending")
+        p.add_argument("input", metavar="IN")
+        p.add_argument("output", metavar="OUT", nargs="?", help=f"default: {output}")
         p.add_argument("--model", default="speech", help="shipped weights, or a codec.safetensors")
         p.add_argument("-f", "--force", action="store_true", help="replace an existing file")
-        if name != "decompress":
-            p.add_argument("--kbps", type=float, default=1.0, help="nominal rate, upper bound")
+        if name == "compress":
+            p.add_argument("--kbps", type=float, default=1.0, help="of the file, at most")
+        if name == "reconstruct":
+            p.add_argument("--kbps", type=float, nargs="+", metavar="RATE", help="of the files, at "
+                           "most (default: 0.5 1.0 1.5 on a page, 1.0 for one sound)")  # fmt: skip
 
     p = commands.add_parser("info", help="what a compressed file or a codec holds")
     p.set_defaults(run=info)
@@ -308,7 +347,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_data(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--dataset", default="words", help="words (bundled), speech_commands or folder")
+    p.add_argument("--dataset", default=["words"], nargs="+", metavar="NAME",
+                   help="words (bundled), speech_commands, librispeech, folder")  # fmt: skip
     p.add_argument("--root", help="where the recordings are (default: VQLAB_DATA, then downloads)")
     p.add_argument("--words", nargs="+", metavar="WORD", help="which words, or all")
 

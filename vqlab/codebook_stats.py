@@ -61,7 +61,8 @@ class CodebookStats:
         self.counts = [torch.zeros(size, dtype=torch.int64) for size in self.codebook_sizes]
 
     def update(self, codes: Tensor) -> None:
-        """Count `codes` (batch, stages, *positions), int64; fewer stages than codebooks are fine.
+        """Count `codes` (batch, stages, *positions), int64; fewer stages than codebooks are fine,
+        and -1 is no code.
 
         Raises ValueError for more stages than codebooks.
         """
@@ -72,6 +73,7 @@ class CodebookStats:
             )
         for stage in range(codes.shape[1]):
             seen = codes[:, stage].reshape(-1)
+            seen = seen[seen >= 0]
             self.counts[stage] += torch.bincount(seen, minlength=self.codebook_sizes[stage]).cpu()
 
     @property

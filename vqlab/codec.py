@@ -19,11 +19,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
-from . import models
+from . import audio, models
 from .checkpoints import load_tensors, save_tensors
 from .datasets import Dataset
 from .features import Features
+from .packing import packed_bytes
+from .quantize import QUALITY_STEPS
 from .spectral import MelConfig
 
 MOST_IN_MEMORY = 20_000
@@ -31,6 +34,10 @@ MOST_IN_MEMORY = 20_000
 
 LEVEL_DB = -20.0
 """Level every sound is brought to before it is coded: RMS of its loudest 0.4 s, in dBFS."""
+
+
+LOWEST_QUALITY, HIGHEST_QUALITY = QUALITY_STEPS, 255
+"""The first gives every position one stage; a packed file holds the quality in a byte."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,11 @@ class Recipe:
 
     def build(self) -> models.Autoencoder:
         """A model with fresh weights. Raises ``ValueError`` for an unknown constructor."""
-        constructors: dict[str, Any] = {"speech": models.speech, "tutorial": models.tutorial}
+        constructors: dict[str, Any] = {
+            "speech": models.speech,
+            "variable_speech": models.variable_speech,
+            "tutorial": models.tutorial,
+        }
         if self.architecture not in constructors:
             known = ", ".join(constructors)
             raise ValueError(
@@ -86,17 +97,6 @@ class Codec:
         per_second = math.prod(self.grid(self.sample_rate))
         return [per_second * sum(per_position[: n + 1]) for n in range(len(sizes))]
 
-    def stages_for(self, kbps: float) -> int:
-        """The largest number of stages at a nominal rate of at most ``kbps``.
-
-        Raises ``ValueError`` where even one stage needs more.
-        """
-        fitting = [n for n, rate in enumerate(self.rates, start=1) if rate <= 1000 * kbps + 1e-6]
-        if not fitting:
-            rates = ", ".join(f"{rate / 1000:g}" for rate in self.rates)
-            raise ValueError(f"this model has no rate of {kbps} kbit/s: ask for {rates} or more")
-        return fitting[-1]
-
     def grid(self, samples: int) -> tuple[int, ...]:
         """Shape of the codes of one stage for ``samples`` samples: (frames,) or (bands, frames)."""
         stride = self.model.stride
@@ -122,15 +122,20 @@ class Codec:
         gain_db = min(max(gain_db, -63.5), 63.5)
         return waveform * 10 ** (gain_db / 20), gain_db
 
-    def normalise_all(self, dataset: Dataset) -> Tensor | Levelled:
+    def normalise_all(
+        self, dataset: Dataset, *, speeds: Sequence[float] = (1.0,)
+    ) -> Tensor | Levelled:
         """The waveforms of ``dataset``, each at the level the model knows, to train on.
 
-        Up to :data:`MOST_IN_MEMORY` clips come as one tensor ``(n, samples)``; of a larger set
-        each clip is read when it is asked for.
+        Once for each of the ``speeds``: a tape that runs faster changes pitch and tempo, as if
+        other people had spoken (Ko et al. 2015). Up to :data:`MOST_IN_MEMORY` items come as one
+        tensor ``(n, samples)``; of a larger set each clip is read when it is asked for.
         """
-        if len(dataset) > MOST_IN_MEMORY:
-            return Levelled(self, dataset)
-        return torch.stack([self.normalise(waveform)[0] for waveform in dataset.waveforms()])
+        levelled = Levelled(self, dataset, speeds)
+        if len(levelled) > MOST_IN_MEMORY:
+            return levelled
+        bar = tqdm(range(len(levelled)), "reading clips", delay=2, leave=False)
+        return torch.stack([levelled[i] for i in bar])
 
     @property
     def device(self) -> torch.device:
@@ -138,14 +143,30 @@ class Codec:
         return next(self.model.parameters()).device
 
     @torch.no_grad()
-    def encode(self, waveform: Tensor, stages: int | None = None) -> tuple[Tensor, float]:
+    def encode(
+        self, waveform: Tensor, stages: int | None = None, *, quality: int | None = None
+    ) -> tuple[Tensor, float]:
         """Codes of ``waveform (samples,)``: int64 ``(1, stages, *positions)``, and the gain in dB.
+
+        stages : the same number of stages everywhere (None: all)
+        quality : instead, a depth for each position: loud ones get more stages, and -1 stands
+            where a position has none. The codes are searched for instead of taking the nearest in
+            every stage. :meth:`quality_for` finds the quality of a rate.
 
         Raises ``ValueError`` for an empty waveform, more than one channel, NaN or infinity, and a
         number of ``stages`` that the model does not have.
         """
         if stages is not None and not 1 <= stages <= len(self.rates):
             raise ValueError(f"stages is {stages}, this model has 1 to {len(self.rates)} stages")
+        x, gain_db = self._analyse(waveform)
+        if quality is None or len(self.rates) == 1:
+            return self.model.codes(x)[:, :stages].cpu(), gain_db
+        z = self.model.encoder(x)
+        depth = self.depth(self.model.bottleneck(z, 1).codes[:, 0], quality)
+        return self.model.bottleneck.search(z, depth).cpu(), gain_db
+
+    def _analyse(self, waveform: Tensor) -> tuple[Tensor, float]:
+        """What the network takes, in whole positions, and the gain in dB; refuses what is odd."""
         if waveform.ndim != 1 or len(waveform) == 0 or not waveform.is_floating_point():
             raise ValueError(
                 "a waveform must be (samples,) of floating-point numbers in [-1, 1], not "
@@ -154,10 +175,44 @@ class Codec:
         if not torch.isfinite(waveform).all():
             raise ValueError("the waveform holds NaN or infinity: repair it before coding")
         levelled, gain_db = self.normalise(waveform.float())
+        self.model.eval()
         x = self.features.analyse(levelled.unsqueeze(0).to(self.device))
         missing = -x.shape[-1] % self.model.stride
-        x = torch.cat([x, x[..., -1:].expand(*x.shape[:-1], missing)], dim=-1)
-        return self.model.eval().codes(x)[:, :stages].cpu(), gain_db
+        return torch.cat([x, x[..., -1:].expand(*x.shape[:-1], missing)], dim=-1), gain_db
+
+    def depth(self, first: Tensor, quality: int) -> Tensor:
+        """Number of stages that each position has at a ``quality``, by its first stage's code.
+
+        ``first`` int64 of any shape; returns the same shape.
+        """
+        if len(self.rates) == 1:
+            return torch.ones_like(first)
+        return self.model.bottleneck.depth(first, quality)
+
+    @torch.no_grad()
+    def quality_for(self, waveform: Tensor, kbps: float) -> int:
+        """The highest quality at which the packed file of ``waveform`` has at most ``kbps``.
+
+        The file counts whole, with header and checksum. A sound so short that they alone are
+        too much gets the lowest quality. Raises ``ValueError`` where one stage already needs more.
+        """
+        if self.rates[0] > 1000 * kbps + 1e-6:
+            raise ValueError(
+                f"this model has no rate of {kbps:g} kbit/s: ask for {self.rates[0] / 1000:g} or "
+                "more"
+            )
+        x, _ = self._analyse(waveform)
+        if len(self.rates) == 1:
+            return LOWEST_QUALITY
+        first = self.model.bottleneck(self.model.encoder(x), 1).codes
+        most = 1000 * kbps * len(waveform) / self.sample_rate
+        low, high = LOWEST_QUALITY, HIGHEST_QUALITY
+        while low < high:  # the size never falls as the quality rises
+            middle = (low + high + 1) // 2
+            count = int(self.depth(first, middle).sum())
+            fits = 8 * packed_bytes(len(waveform), count, self.bits_per_code) <= most
+            low, high = (middle, high) if fits else (low, middle - 1)
+        return low
 
     @torch.no_grad()
     def decode(
@@ -168,9 +223,15 @@ class Codec:
         waveform = self.features.synthesise(x, samples, n_iter=n_iter)[0].cpu()
         return waveform / 10 ** (gain_db / 20)
 
-    def reconstruct(self, waveform: Tensor, stages: int | None = None) -> Tensor:
-        """``waveform (samples,)`` coded and decoded: what a listener would get."""
-        codes, gain_db = self.encode(waveform, stages)
+    def reconstruct(
+        self, waveform: Tensor, stages: int | None = None, *, kbps: float | None = None
+    ) -> Tensor:
+        """``waveform (samples,)`` coded and decoded: what a listener would get.
+
+        With the same number of ``stages`` everywhere (None: all), or at a rate ``kbps``.
+        """
+        quality = None if kbps is None else self.quality_for(waveform, kbps)
+        codes, gain_db = self.encode(waveform, stages, quality=quality)
         return self.decode(codes, len(waveform), gain_db)
 
     def describe(self) -> dict[str, Any]:
@@ -196,7 +257,7 @@ class Codec:
             features["config"] = MelConfig(**features["config"])
             recipe = Recipe(**described["recipe"])
             with torch.device("meta"):  # shapes alone: a false description must not fill the memory
-                shapes = {name: t.shape for name, t in recipe.build().state_dict().items()}
+                shapes = {name: t.shape for name, t in _kept(recipe.build().state_dict()).items()}
             if shapes != {name: tensor.shape for name, tensor in tensors.items()}:
                 raise ValueError("its weights do not fit its description")
             codec = Codec(
@@ -205,7 +266,7 @@ class Codec:
                 level_db=described["level_db"],
                 trained=described["trained"],
             )
-            codec.model.load_state_dict(tensors)
+            codec.model.load_state_dict(_with_averages(codec.model.state_dict(), tensors))
         except FileNotFoundError:
             raise FileNotFoundError(f"there is no file {path}: check the name") from None
         except Exception as error:
@@ -221,7 +282,7 @@ class Codec:
         return digest.digest()[:2]
 
     def _weights(self) -> dict[str, Tensor]:
-        state = self.model.state_dict()
+        state = _kept(self.model.state_dict())
         return {
             name: tensor.detach().cpu().half() if tensor.is_floating_point() else tensor.cpu()
             for name, tensor in state.items()
@@ -229,17 +290,36 @@ class Codec:
 
 
 class Levelled(Sequence[Tensor]):
-    """A data set as waveforms at a codec's level, each read from its file when asked for."""
+    """A data set at a codec's level and several speeds, each clip read when it is asked for."""
 
-    def __init__(self, codec: Codec, dataset: Dataset) -> None:
+    def __init__(self, codec: Codec, dataset: Dataset, speeds: Sequence[float] = (1.0,)) -> None:
         self.codec = codec
         self.dataset = dataset
+        self.speeds = speeds
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self.dataset) * len(self.speeds)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.codec.normalise(self.dataset[index].waveform)[0]
+        which, clip = divmod(index, len(self.dataset))
+        waveform = self.dataset[clip].waveform
+        if self.speeds[which] != 1.0:
+            rate = self.codec.sample_rate
+            faster = audio.resample(waveform, rate, round(rate / self.speeds[which]))
+            waveform = audio.fit_length(faster, len(waveform))
+        return self.codec.normalise(waveform)[0]
+
+
+def _kept(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What a codec needs: all but the moving averages, which only further training moves."""
+    return {name: t for name, t in state.items() if not name.endswith(("ema_sum", "ema_count"))}
+
+
+def _with_averages(fresh: dict[str, Tensor], saved: dict[str, Tensor]) -> dict[str, Tensor]:
+    """``saved`` and the averages left out of it: of each code one vector, the code itself."""
+    sums = {name: saved[name.replace("ema_sum", "codebook")] for name in fresh if "ema_sum" in name}
+    counts = {name: torch.ones_like(t) for name, t in fresh.items() if "ema_count" in name}
+    return saved | sums | counts
 
 
 def loudest(waveform: Tensor, sample_rate: int) -> float:

@@ -21,13 +21,13 @@ from . import metrics
 from .checkpoints import write_whole
 from .codec import Codec
 from .datasets import Item
-from .packing import pack
+from .packing import packed_bytes
 from .quantize import CodebookStats
 
 COLUMNS = {
     "codec": "codec",
-    "kbps": "kbit/s",
-    "stored_kbps": "stored kbit/s",
+    "kbps": "codes, kbit/s",
+    "stored_kbps": "stored, kbit/s",
     "error_db": "mel error, dB",
     "used": "codes used",
     "stoi": "STOI",
@@ -42,22 +42,26 @@ def score_rate(
     clips: Sequence[Item],
     name: str,
     *,
-    stages: int | None = None,
+    kbps: float | None = None,
     pad_seconds: float = 0.5,
 ) -> dict[str, Any]:
-    """The row of ``codec`` with ``stages`` stages (None: all of them) on ``clips``.
+    """The row of ``codec`` at a rate on ``clips`` (None: all stages everywhere).
 
-    ``kbps`` is nominal; ``stored_kbps`` the size of the packed file of the bare clip over its
-    duration, header included; ``error_db`` the mean difference of the decoder's mel frames from
-    the original's; ``used`` how many codes of each stage occur in all clips together. Each clip
-    is coded with ``pad_seconds`` of silence on both sides.
+    The rate bounds the packed file of each bare clip, header included (:meth:`Codec.quality_for`);
+    then the clip is coded at that quality with ``pad_seconds`` of silence on both sides.
+    ``stored_kbps`` is the files' size over the clips' duration, ``kbps`` that of the codes alone;
+    ``error_db`` the mean difference of the decoder's mel frames from the original's; ``used`` how
+    many codes of each stage occur in all clips together.
     """
-    stages = len(codec.rates) if stages is None else stages
-    scored = metrics.score_codec(
-        lambda waveform: codec.reconstruct(waveform, stages), clips, pad_seconds=pad_seconds
-    )
-    row = {"codec": name, "kbps": codec.rates[stages - 1] / 1000}
-    return row | _summary(scored) | _inside(codec, clips, stages)
+
+    def there_and_back(waveform: Tensor) -> Tensor:
+        pad = round(pad_seconds * codec.sample_rate)
+        quality = _quality(codec, waveform[pad : len(waveform) - pad], kbps)
+        codes, gain_db = codec.encode(waveform, quality=quality)
+        return codec.decode(codes, len(waveform), gain_db)
+
+    scored = metrics.score_codec(there_and_back, clips, pad_seconds=pad_seconds)
+    return {"codec": name} | _summary(scored) | _inside(codec, clips, kbps)
 
 
 def score_features(
@@ -103,23 +107,29 @@ def _summary(scored: list[dict[str, Any]]) -> dict[str, Any]:
     return dict(metrics.summarise(scored)) | {"clips": len(scored)}
 
 
+def _quality(codec: Codec, waveform: Tensor, kbps: float | None) -> int | None:
+    return None if kbps is None else codec.quality_for(waveform, kbps)
+
+
 @torch.no_grad()
-def _inside(codec: Codec, clips: Sequence[Item], stages: int) -> dict[str, Any]:
-    """What can be said of the codes: mel error, codes used, bytes."""
-    stats = CodebookStats(codec.model.bottleneck.codebook_sizes[:stages])
-    errors, stored, seconds = [], 0, 0.0
+def _inside(codec: Codec, clips: Sequence[Item], kbps: float | None) -> dict[str, Any]:
+    """What can be said of the codes: mel error, codes used, bits."""
+    stats = CodebookStats(codec.model.bottleneck.codebook_sizes)
+    errors, stored, present, seconds = [], 0, 0, 0.0
     for item in clips:
-        codes, gain_db = codec.encode(item.waveform, stages)
+        quality = _quality(codec, item.waveform, kbps)
+        codes, _ = codec.encode(item.waveform, quality=quality)
+        count = int((codes >= 0).sum())
         stats.update(codes)
         errors.append(_mel_error(codec, item, codes))
-        flat = codes[0].flatten(1).numpy()
-        data = pack(codec.identity(), gain_db, len(item.waveform), flat, codec.bits_per_code)
-        stored += 8 * len(data)
+        stored += 8 * packed_bytes(len(item.waveform), count, codec.bits_per_code)
+        present += codec.bits_per_code * count
         seconds += len(item.waveform) / item.sample_rate
     return {
         "error_db": sum(errors) / len(errors),
-        "used": " ".join(str(int(n)) for n in stats.used),
+        "used": " ".join(str(n) for n in stats.used if n),
         "stored_kbps": stored / seconds / 1000,
+        "kbps": present / seconds / 1000,
     }
 
 

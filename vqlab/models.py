@@ -10,12 +10,21 @@ Notebook: 06
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .networks import Decoder1d, Decoder2d, Encoder1d, Encoder2d, TutorialDecoder, TutorialEncoder
+from .networks import (
+    BesideLinear,
+    Decoder1d,
+    Decoder2d,
+    Encoder1d,
+    Encoder2d,
+    TutorialDecoder,
+    TutorialEncoder,
+)
 from .quantize import Quantized, ResidualQuantizer, VectorQuantizer, WrongAxesVectorQuantizer
 
 
@@ -110,6 +119,52 @@ class Autoencoder(nn.Module):
         return self.decoder(self.bottleneck.decode(codes))
 
 
+class VariableDepth(Autoencoder):
+    """An autoencoder of mel frames whose residual quantiser gives loud positions more stages.
+
+    Takes normalised log-mel ``(batch, n_mels, frames)``.
+    """
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Quantized]:
+        quantized = self.bottleneck(self.encoder(x), loudness=loudness(x, self.stride))
+        return self.decoder(quantized.z), quantized
+
+    @torch.no_grad()
+    def start(self, x: Tensor) -> None:
+        """Begin as a linear codec fitted to ``x``: principal components, k-means for each stage.
+
+        The encoder's linear map takes the frames of a position to their strongest principal
+        components (the Karhunen-Loeve transform, of all linear maps the one that loses least), the
+        decoder's takes them back. A position counts as much as it is loud.
+        """
+        batch, n_mels, frames = x.shape
+        patches = x.unfold(2, self.stride, self.stride).transpose(1, 2).flatten(2).flatten(0, 1)
+        weight = loudness(x, self.stride).exp().reshape(-1, 1)  # (n, 1)
+        mean = (weight * patches).sum(dim=0) / weight.sum()
+        centred = patches - mean
+        components = torch.linalg.eigh(centred.T @ (weight * centred)).eigenvectors.flip(1)
+        into: Any = self.encoder.linear
+        back: Any = self.decoder.linear
+        basis = components[:, : into.out_channels].T  # (dim, n_mels * stride)
+        into.weight.copy_(basis.reshape(-1, n_mels, self.stride))
+        into.bias.copy_(-basis @ mean)
+        back.weight.copy_(into.weight)
+        back.bias.copy_(mean.reshape(n_mels, self.stride).mean(dim=1))
+        self.bottleneck.start(self.encoder(x))
+
+
+def loudness(x: Tensor, stride: int) -> Tensor:
+    """How loud each position is: ``x (batch, n_mels, frames)`` to ``(batch, frames / stride)``.
+
+    The logarithm of the mean of ``exp(x)`` over a position's bands and frames. With decibels
+    normalised to a deviation of 16 dB, ``exp(x)`` goes with power to the 0.27, much as loudness
+    does (Zwicker and Fastl 1990: 0.23), so strong bands count more than weak ones.
+    """
+    batch, _, frames = x.shape
+    flat = x.transpose(1, 2).reshape(batch, frames // stride, -1)  # (batch, positions, values)
+    return flat.logsumexp(dim=-1) - math.log(flat.shape[-1])
+
+
 def speech(
     *,
     n_mels: int = 80,
@@ -121,7 +176,7 @@ def speech(
     decoder_blocks: int = 6,
     dropout: float = 0.5,
 ) -> Autoencoder:
-    """The model of this project for speech: log-mel frames, one dimension, residual quantiser.
+    """The model that the notebooks build: log-mel frames, one dimension, residual quantiser.
 
     Takes and returns normalised log-mel ``(batch, n_mels, frames)``. ``dropout`` is the quantiser
     dropout: because of it the same weights work with fewer stages, that is at lower rates.
@@ -131,6 +186,37 @@ def speech(
         # A code below a fifth of its fair share is put elsewhere: early, so that all are in use.
         ResidualQuantizer(dim, codebook_size, stages, dropout=dropout, restart_below=0.2),
         Decoder1d(dim, n_mels, width=width, stride=stride, blocks=decoder_blocks),
+    )
+
+
+def variable_speech(
+    *,
+    n_mels: int = 80,
+    dim: int = 96,
+    codebook_size: int = 1024,
+    stages: int = 16,
+    stride: int = 4,
+    width: int = 256,
+    encoder_blocks: int = 3,
+    decoder_blocks: int = 8,
+    fine_blocks: int = 2,
+    beta: float = 0.02,
+) -> VariableDepth:
+    """The model that ships: as :func:`speech`, but 25 positions a second that differ in depth.
+
+    Fewer positions and more stages, so that silence costs little and a vowel gets what it needs;
+    a larger decoder, part of it at the rate of the frames.
+    """
+    encoder = Encoder1d(n_mels, dim, width=width, stride=stride, blocks=encoder_blocks)
+    decoder = Decoder1d(
+        dim, n_mels, width=width, stride=stride, blocks=decoder_blocks, fine_blocks=fine_blocks
+    )
+    into = nn.Conv1d(n_mels, dim, stride, stride=stride)
+    back = nn.ConvTranspose1d(dim, n_mels, stride, stride=stride)
+    return VariableDepth(
+        BesideLinear(encoder, into, stride),
+        ResidualQuantizer(dim, codebook_size, stages, dropout=1.0, beta=beta, restart_below=0.2),
+        BesideLinear(decoder, back, stride),
     )
 
 

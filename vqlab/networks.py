@@ -10,6 +10,8 @@ Notebook: 06
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -59,19 +61,48 @@ class Decoder1d(nn.Sequential):
     """Vectors of ``dim`` back to ``stride`` times as many frames of ``channels`` values.
 
     Takes ``(batch, dim, positions)``; returns ``(batch, channels, positions * stride)``.
+    ``blocks`` work at the rate of the codes, ``fine_blocks`` at that of the frames.
     """
 
     def __init__(
-        self, dim: int, channels: int, *, width: int = 256, stride: int = 2, blocks: int = 6
+        self,
+        dim: int,
+        channels: int,
+        *,
+        width: int = 256,
+        stride: int = 2,
+        blocks: int = 6,
+        fine_blocks: int = 0,
     ) -> None:
         super().__init__(
             nn.Conv1d(dim, width, 7, padding=3),
             *[ConvNextBlock(width) for _ in range(blocks)],
             nn.ConvTranspose1d(width, width, stride, stride=stride),
             nn.GELU(),
+            *[ConvNextBlock(width) for _ in range(fine_blocks)],
             nn.Conv1d(width, channels, 7, padding=3),
         )
         self.stride = stride
+
+
+class BesideLinear(nn.Module):
+    """The sum of what ``network`` and one ``linear`` map make of the input.
+
+    The network begins at zero: its last layer is cleared. So the sum starts as the linear map,
+    which can be computed instead of learned, and the network learns what that lacks.
+    """
+
+    def __init__(self, network: nn.Sequential, linear: nn.Module, stride: int) -> None:
+        super().__init__()
+        self.network = network
+        self.linear = linear
+        self.stride = stride
+        last: Any = network[-1]
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x) + self.network(x)
 
 
 class Residual(nn.Module):

@@ -1,8 +1,10 @@
 """The plain packed file: a short header, the codes in just the bits they need, a checksum.
 
-Bytes, in order: ``VQL``, format version, identity of the weights (2), number of stages (1), gain
-in half decibels plus 127 (1), samples (a variable-length integer, 7 bits a byte, low bits first),
-codes (stage by stage, each in ``ceil(log2 K)`` bits, high bit first), CRC-16 of all before (2).
+Bytes, in order: ``VQL``, format version, identity of the weights (2), quality (1), gain in half
+decibels plus 127 (1), samples (a variable-length integer, 7 bits a byte, low bits first), codes
+(stage by stage, each in ``ceil(log2 K)`` bits, high bit first), CRC-16 of all before (2). The first
+stage has a code for every position; from those and the quality follows which positions have a code
+of the next stages.
 
 Notebook: 00
 """
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 MAGIC = b"VQL"
-VERSION = 0
+VERSION = 1
 MOST_SAMPLES = 16_000 * 60 * 10
 """Ten minutes at 16 kHz. Sound is coded in one piece, and memory grows with its length, so a longer
 one is refused before anything is allocated, in both directions."""
@@ -26,20 +28,28 @@ class Packed:
     """What a file says before its codes, and the codes' bytes."""
 
     identity: bytes
-    stages: int
+    quality: int
     gain_db: float
     samples: int
     payload: bytes
 
 
-def pack(identity: bytes, gain_db: float, samples: int, codes: np.ndarray, bits: int) -> bytes:
-    """Bytes of ``codes`` (stages, positions), each code in ``bits`` bits, behind a header.
+def pack(
+    identity: bytes, quality: int, gain_db: float, samples: int, codes: np.ndarray, bits: int
+) -> bytes:
+    """Bytes of ``codes (n,)``, stage by stage, each code in ``bits`` bits, behind a header.
 
-    identity : 2 bytes; gain_db : multiple of 0.5 in [-63.5, 63.5]; samples : length of the sound.
+    identity : 2 bytes; quality : 0 to 255; gain_db : multiple of 0.5 in [-63.5, 63.5];
+    samples : length of the sound.
     """
-    head = MAGIC + bytes([VERSION]) + identity + bytes([len(codes), round(2 * gain_db) + 127])
+    head = MAGIC + bytes([VERSION]) + identity + bytes([quality, round(2 * gain_db) + 127])
     body = head + _varint(samples) + pack_bits(codes, bits)
     return body + binascii.crc_hqx(body, 0).to_bytes(2, "big")
+
+
+def packed_bytes(samples: int, count: int, bits: int) -> int:
+    """Length of what :func:`pack` makes of ``count`` codes."""
+    return 10 + len(_varint(samples)) - (-count * bits // 8)
 
 
 def unpack(data: bytes) -> Packed:
@@ -72,14 +82,13 @@ def pack_bits(codes: np.ndarray, bits: int) -> bytes:
 
 
 def unpack_bits(data: bytes, count: int, bits: int) -> np.ndarray:
-    """``count`` integers of ``bits`` bits each.
+    """The first ``count`` integers of ``bits`` bits each.
 
-    Raises ``ValueError`` if ``data`` has another length than they need.
+    Raises ``ValueError`` if ``data`` is too short for them.
     """
-    expected = -(-count * bits // 8)
-    if len(data) != expected:
+    if 8 * len(data) < count * bits:
         raise ValueError(
-            f"{len(data)} bytes of codes where {expected} belong: the file is not valid"
+            f"{len(data)} bytes of codes, too few for {count} of {bits} bits: the file is not valid"
         )
     flat = np.unpackbits(np.frombuffer(data, np.uint8), count=count * bits).reshape(count, bits)
     return flat.astype(np.int64) @ (1 << np.arange(bits - 1, -1, -1))

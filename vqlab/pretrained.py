@@ -17,7 +17,7 @@ from . import audio
 from ._paths import bundled
 from .checkpoints import write_whole
 from .codec import Codec
-from .packing import MOST_SAMPLES, pack, unpack, unpack_bits
+from .packing import MOST_SAMPLES, Packed, pack, unpack, unpack_bits
 
 
 def load_pretrained(name: str = "speech") -> Codec:
@@ -58,7 +58,8 @@ def compress(
 
     path_or_waveform : a sound file, or a waveform ``(samples,)`` with its ``sample_rate``
         (left out: the model's). Files are mixed to one channel; both are resampled as needed.
-    kbps : upper bound on the nominal rate; the most stages that fit are used.
+    kbps : upper bound on the size of the whole result, in 1000 bits for a second of sound; the
+        highest quality that fits is used.
 
     A sound may last up to ten minutes: it is coded in one piece.
 
@@ -76,9 +77,8 @@ def compress(
             f"the sound has {len(waveform) / codec.sample_rate:.0f} s, at most "
             f"{MOST_SAMPLES / codec.sample_rate:.0f} s can be coded in one piece: cut it into parts"
         )
-    codes, gain_db = codec.encode(waveform, codec.stages_for(kbps))
-    flat = codes[0].flatten(1).numpy()
-    data = pack(codec.identity(), gain_db, len(waveform), flat, codec.bits_per_code)
+    quality = codec.quality_for(waveform, kbps)
+    data = pack_waveform(codec, waveform, quality)
     if out is not None:
         write_whole(out, data)
     return data
@@ -97,14 +97,37 @@ def decompress(path_or_bytes: str | Path | bytes, *, model: str = "speech") -> t
             f"this file was made with other weights (identity {packed.identity.hex()}) than "
             f"{model!r} ({codec.identity().hex()}): give the model it was compressed with"
         )
-    most = len(codec.rates)
-    if not 1 <= packed.stages <= most:
-        raise ValueError(f"the file has {packed.stages} stages of codes, the model 1 to {most}")
-    grid = codec.grid(packed.samples)
-    count = packed.stages * math.prod(grid)
-    flat = unpack_bits(packed.payload, count, codec.bits_per_code)
-    codes = torch.from_numpy(flat).reshape(1, packed.stages, *grid)
+    codes = unpack_codes(codec, packed)
     return codec.decode(codes, packed.samples, packed.gain_db), codec.sample_rate
+
+
+def pack_waveform(codec: Codec, waveform: Tensor, quality: int) -> bytes:
+    """The packed file of ``waveform (samples,)`` at a quality."""
+    codes, gain_db = codec.encode(waveform, quality=quality)
+    present = codes[0][codes[0] >= 0].numpy()  # in reading order: stage by stage
+    bits = codec.bits_per_code
+    return pack(codec.identity(), quality, gain_db, len(waveform), present, bits)
+
+
+def unpack_codes(codec: Codec, packed: Packed) -> Tensor:
+    """Codes ``(1, stages, *positions)`` of a packed file, -1 where there is none.
+
+    Raises ``ValueError`` if the file has more or fewer bytes than its quality needs.
+    """
+    bits, positions = codec.bits_per_code, math.prod(codec.grid(packed.samples))
+    first = torch.from_numpy(unpack_bits(packed.payload, positions, bits))
+    if int(first.max()) >= codec.model.bottleneck.codebook_sizes[0]:
+        raise ValueError("the file holds codes that the model does not have: it is not valid")
+    depth = codec.depth(first, packed.quality)
+    present = torch.arange(len(codec.rates))[:, None] < depth  # (stages, positions)
+    expected = -(-int(depth.sum()) * bits // 8)
+    if len(packed.payload) != expected:
+        raise ValueError(
+            f"{len(packed.payload)} bytes of codes where {expected} belong: the file is not valid"
+        )
+    codes = torch.full(present.shape, -1)
+    codes[present] = torch.from_numpy(unpack_bits(packed.payload, int(depth.sum()), bits))
+    return codes.reshape(1, len(codec.rates), *codec.grid(packed.samples))
 
 
 def read(path: str | Path) -> bytes:

@@ -47,9 +47,10 @@ def check_shape(z: Tensor, dim: int) -> None:
         )
 
 
-def check_codes(codes: Tensor, codebook_sizes: Sequence[int]) -> None:
+def check_codes(codes: Tensor, codebook_sizes: Sequence[int], *, left_out: bool = False) -> None:
     """Raise ValueError unless codes are (batch, 1 to len(codebook_sizes) stages, *positions) and
-    every one lies in its codebook."""
+    every one lies in its codebook. With `left_out`, -1 ("no code here") may stand after the first
+    stage."""
     if codes.ndim < 3 or not 1 <= codes.shape[1] <= len(codebook_sizes):
         raise ValueError(
             f"codes have shape {tuple(codes.shape)}, expected (batch, stages, *positions) "
@@ -59,7 +60,8 @@ def check_codes(codes: Tensor, codebook_sizes: Sequence[int]) -> None:
         raise ValueError(f"codes are {codes.dtype}, expected integers (int64)")
     for stage in range(codes.shape[1]):
         size, seen = codebook_sizes[stage], codes[:, stage]
-        if seen.numel() and not 0 <= int(seen.min()) <= int(seen.max()) < size:
+        lowest = -1 if left_out and stage > 0 else 0
+        if seen.numel() and not lowest <= int(seen.min()) <= int(seen.max()) < size:
             raise ValueError(
                 f"stage {stage + 1} has codes from {int(seen.min())} to {int(seen.max())}, "
                 f"its codebook holds 0 to {size - 1}: are they from another model?"
@@ -150,6 +152,27 @@ def nearest_codes(vectors: Tensor, codebook: Tensor) -> Tensor:
         for part in vectors.split(rows)
     ]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def extend_paths(
+    residual: Tensor, paths: Tensor, codebook: Tensor, beam: int
+) -> tuple[Tensor, Tensor]:
+    """One step of a beam search: each path tries every code, the `beam` nearest sums go on.
+
+    residual : Tensor (n, b, dim), what is left of each vector along b paths
+    paths : int64 Tensor (n, b, stages), the codes chosen so far
+    returns : both, with up to `beam` paths of one stage more, best first
+    """
+    n, b, dim = residual.shape
+    size = len(codebook)
+    # |r - e|^2 = |r|^2 - 2 r.e + |e|^2, for all paths and codes at once: (n, b * K)
+    cross = (residual.reshape(-1, dim) @ codebook.T).reshape(n, b, size)
+    squared = residual.pow(2).sum(dim=2, keepdim=True) - 2 * cross + codebook.pow(2).sum(dim=1)
+    best = squared.reshape(n, -1).topk(min(beam, b * size), dim=1, largest=False).indices
+    path, code = best // size, best % size
+    kept = residual.gather(1, path[..., None].expand(-1, -1, dim))
+    before = paths.gather(1, path[..., None].expand(-1, -1, paths.shape[2]))
+    return kept - lookup(code, codebook), torch.cat([before, code[..., None]], dim=2)
 
 
 @torch.no_grad()

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.data import ConcatDataset
 from tqdm.std import tqdm
 
 from .checkpoints import load_tensors, save_tensors
@@ -42,6 +43,21 @@ def mel_loss(output: Tensor, target: Tensor) -> Tensor:
     return error.abs().mean() + along_time + along_frequency
 
 
+def loud_mel_loss(output: Tensor, target: Tensor) -> Tensor:
+    """:func:`mel_loss` in which loud frames count more, up to thirteen times as much as silence.
+
+    A frame's weight is 0.2 + 0.8 times its loudness (the mean of ``exp(x)`` over its bands, see
+    :func:`vqlab.models.loudness`) relative to the batch's mean, cut off at 3. Both arguments
+    ``(batch, n_mels, frames)``, normalised decibels; returns a scalar.
+    """
+    loud = target.exp().mean(dim=-2, keepdim=True)  # (batch, 1, frames)
+    weight = 0.2 + 0.8 * (loud / loud.mean()).clamp(max=3.0)
+    error = output - target
+    along_time = (error.diff(dim=-1).abs() * weight[..., 1:]).mean()
+    along_frequency = (error.diff(dim=-2).abs() * weight).mean()
+    return (error.abs() * weight).mean() + along_time + along_frequency
+
+
 def shift_and_gain(batch: Tensor) -> Tensor:
     """Augmentation: each waveform moved by up to 0.1 of its length and changed by about 3 dB.
 
@@ -53,6 +69,13 @@ def shift_and_gain(batch: Tensor) -> Tensor:
     index = starts + torch.arange(samples)
     moved = F.pad(batch, (most, most)).gather(1, index)
     return moved * 10 ** (torch.randn(n, 1) * 3 / 20)
+
+
+def join(sets: Sequence[Tensor | Sequence[Tensor]]) -> Tensor | Sequence[Tensor]:
+    """Several sets of waveforms as one: a tensor if all are tensors."""
+    if all(isinstance(items, Tensor) for items in sets):
+        return torch.cat(list(sets))  # type: ignore[arg-type]
+    return ConcatDataset(sets)  # type: ignore[arg-type, return-value]
 
 
 def default_device() -> torch.device:

@@ -126,7 +126,11 @@ class VectorQuantizer(nn.Module):
         """
         check_codes(codes, self.codebook_sizes)
         shape = (codes.shape[0], self.dim, *codes.shape[2:])
-        return self._to_grid(lookup(codes.reshape(-1), self.codebook), shape)
+        return self._to_grid(self.vectors_of(codes.reshape(-1)), shape)
+
+    def vectors_of(self, codes: Tensor) -> Tensor:
+        """Codes (n,) -> their code vectors (n, dim)."""
+        return lookup(codes, self.table())
 
     def quantize(
         self, vectors: Tensor, keep: Tensor | None = None
@@ -140,8 +144,9 @@ class VectorQuantizer(nn.Module):
         seen = detached if keep is None else detached[keep]
         if self.training and len(seen) and not self.started:
             self._start(seen)
-        codes = nearest_codes(detached, self.codebook.detach())
-        z_q = lookup(codes, self.codebook)
+        table = self.table()
+        codes = self._choose(detached, table.detach())
+        z_q = lookup(codes, table)
         if keep is None:
             loss, commitment = self._loss(vectors, z_q)
             seen_codes = codes
@@ -157,6 +162,15 @@ class VectorQuantizer(nn.Module):
             "commitment": commitment.detach(),
         }
         return z_q, codes, loss, stats
+
+    # What other quantisers change (`quantizer_variants`): the vectors, and what "nearest" means.
+
+    def table(self) -> Tensor:
+        """The code vectors e_k that codes stand for, (codebook_size, dim)."""
+        return self.codebook
+
+    def _choose(self, vectors: Tensor, table: Tensor) -> Tensor:
+        return nearest_codes(vectors, table)
 
     # Layout: two methods, so that the axis mistake can be shown as a layer of its own.
 

@@ -7,7 +7,7 @@ changing one name. Each set has one file here; each returns the same `Dataset`.
 >>> load("wrods")
 Traceback (most recent call last):
     ...
-ValueError: Unknown data set 'wrods'; there are words, voices, speech_commands, folder.
+ValueError: Unknown data set 'wrods'; there are words, voices, speech_commands, librispeech, folder.
 
 Notebook: 06
 """
@@ -18,14 +18,14 @@ import os
 from collections.abc import Sequence
 
 from vqlab._paths import bundled
-from vqlab.datasets import folder, speech_commands
+from vqlab.datasets import folder, librispeech, speech_commands
 from vqlab.datasets import words as bundled_words
 from vqlab.datasets.download import download
 from vqlab.datasets.items import SAMPLE_RATE, Dataset, Item
 
 __all__ = ["SAMPLE_RATE", "Dataset", "Item", "download", "load"]
 
-NAMES = ("words", "voices", "speech_commands", "folder")
+NAMES = ("words", "voices", "speech_commands", "librispeech", "folder")
 SPLITS = ("train", "validation", "test", "all")
 
 
@@ -43,8 +43,8 @@ def load(
     """Find a data set; its clips are decoded when they are asked for.
 
     name : "words" (bundled, synthesised), "voices" (bundled, a few recorded people to listen to:
-        split "all", labels are languages), "speech_commands" (the real set), or "folder" (any
-        sound files)
+        split "all", labels are languages), "speech_commands" (the real set), "librispeech"
+        (sentences, cut into pieces of ``seconds``), or "folder" (any sound files)
     split : "train", "validation", "test" or "all"; no speaker is in two of the first three
     root : the folder with the recordings; None looks in VQLAB_DATA, then the download folder
     words : one word, a list of words, or "all"; None is "right" for speech_commands, else all
@@ -69,6 +69,8 @@ def load(
         chosen = None
     if name == "speech_commands":
         found = speech_commands.index(split, root=root, words=chosen, version=version)
+    elif name == "librispeech":
+        found = librispeech.index(split, root=root, seconds=seconds)
     elif name == "voices":
         if split != "all":
             raise ValueError("The voices are too few to split; give split='all'.")

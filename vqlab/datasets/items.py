@@ -9,6 +9,7 @@ Notebook: 06
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,11 +39,15 @@ _DROPPED = ("unreadable", "silent", "short")
 
 @dataclass(frozen=True)
 class Entry:
-    """One clip before decoding: where it is and what is known about it."""
+    """One clip before decoding: where it is and what is known about it.
+
+    ``start`` in seconds marks a piece of a longer recording; None is all of it.
+    """
 
     path: Path
     label: str
     speaker: str
+    start: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +127,7 @@ class Dataset(Sequence[Item]):
         self.level_db = level_db
         self._notes = list(notes)
         self._odd: dict[str, set[Path]] = {kind: set() for kind in _SAID}
+        self._last: tuple[Path, Tensor] | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -147,6 +153,16 @@ class Dataset(Sequence[Item]):
             f"Dataset({len(self):,} clips, {len(set(self.speakers)):,} speakers, "
             f"{len(self.classes)} labels: {few})"
         )
+
+    def at_most(self, each: int) -> Dataset:
+        """A Dataset with the first ``each`` clips of every label."""
+        seen: Counter[str] = Counter()
+        entries = []
+        for entry in self.entries:
+            seen[entry.label] += 1
+            if seen[entry.label] <= each:
+                entries.append(entry)
+        return self._like(entries, self._notes)
 
     def waveforms(self, *, progress: bool = True) -> Tensor:
         """Every item decoded once, as Tensor (N, samples) float32; a bar after two seconds.
@@ -185,7 +201,7 @@ class Dataset(Sequence[Item]):
         bar = tqdm(self.entries, "checking clips", delay=2, leave=False, disable=not progress)
         for entry in bar:
             try:
-                seen._load(entry.path)
+                seen._load(entry)
             except (ValueError, OSError):
                 seen._odd["unreadable"].add(entry.path)
         bad = set().union(*(seen._odd[kind] for kind in _DROPPED))
@@ -201,21 +217,28 @@ class Dataset(Sequence[Item]):
         options = {"seconds": self.seconds, "level_db": self.level_db}
         return Dataset(entries, classes=self.classes, notes=notes, **options)  # type: ignore[arg-type]
 
-    def _load(self, path: Path) -> Tensor:
+    def _load(self, entry: Entry) -> Tensor:
         """Decode one file to (samples,) at 16 kHz and remember what is odd about it."""
+        path = entry.path
+        if entry.start is not None and self._last is not None and self._last[0] == path:
+            return self._last[1]  # the next piece of one recording
         for kind in header_oddities(path) - {"unreadable"}:  # audio.load says why it is unreadable
             self._odd[kind].add(path)
         waveform, _ = audio.load(path, sample_rate=SAMPLE_RATE)
         if waveform.abs().max() < SILENT_BELOW:
             self._odd["silent"].add(path)
+        self._last = (path, waveform) if entry.start is not None else None
         return waveform
 
     def _decode(self, entry: Entry) -> Item:
         try:
-            waveform = self._load(entry.path)
+            waveform = self._load(entry)
         except ValueError as error:
             raise ValueError(f"{error} Dataset.scan() leaves out the clips that fail.") from error
         gain_db = 0.0
+        if entry.start is not None and self.seconds is not None:
+            first = round(entry.start * SAMPLE_RATE)
+            waveform = waveform[first : first + round(self.seconds * SAMPLE_RATE)]
         if self.seconds is not None:
             waveform = audio.fit_length(waveform, round(self.seconds * SAMPLE_RATE))
         if self.level_db is not None:

@@ -56,62 +56,66 @@ seconds = Exercise(
     ),
 )
 
-# --- 00-bits-per-second: positions, stages, codebook size, seconds -> bits a second ---------------
+# --- 00-bits-per-second: how many codes, codebook size, seconds -> bits a second ------------------
 
 
 def _two_rates(fn: Callable[..., Any]) -> Any:
     return {
-        "50 positions, 3 stages, 1024 codes, 1 s": fn(50, 3, 1024, 1.0),
-        "60 positions, 2 stages, 512 codes, 1.5 s": fn(60, 2, 512, 1.5),
+        "90 codes, each one of 1024, in 1 s": fn(90, 1024, 1.0),
+        "120 codes, each one of 512, in 1.5 s": fn(120, 512, 1.5),
     }
 
 
 bits_per_second = Exercise(
     probe=_two_rates,
-    right=lambda p, s, k, t: p * s * math.log2(k) / t,
+    right=lambda n, k, t: n * math.log2(k) / t,
     mistakes=(
         (
-            lambda p, s, k, t: p * s * math.log(k) / t,
+            lambda n, k, t: n * math.log(k) / t,
             "`math.log` is the natural logarithm; bits need `math.log2`.",
         ),
         (
-            lambda p, s, k, t: p * s * k / t,
+            lambda n, k, t: n * k / t,
             "a code is one of `codebook_size` integers; it takes log2 of that many bits.",
         ),
         (
-            lambda p, s, k, t: p * math.log2(k) / t,
-            "the stages are missing: each position has one code for each stage.",
+            lambda n, k, t: math.log2(k) / t,
+            "these are the bits of a single code; there are `count` of them.",
         ),
         (
-            lambda p, s, k, t: p * math.log2(s * k) / t,
-            "each stage has its own code, so the bits add up: `stages` stands outside the log.",
+            lambda n, k, t: math.log2(n * k) / t,
+            "each code has bits of its own, so they add up: `count` stands outside the log.",
         ),
         (
-            lambda p, s, k, t: p * s * math.log2(k),
+            lambda n, k, t: n * math.log2(k),
             "these are the bits of the whole sound; divide by its seconds.",
         ),
-        (lambda p, s, k, t: p * s * math.log2(k) / t / 8, "these are bytes per second."),
+        (
+            lambda n, k, t: n * math.log2(k) * t,
+            "you multiply by the seconds; the same codes in a longer sound are fewer bits a "
+            "second, so divide.",
+        ),
+        (lambda n, k, t: n * math.log2(k) / t / 8, "these are bytes per second."),
     ),
     hints=(
         "How many integers are there? How many bits does one of them take?",
         "An integer below 1024 takes `math.log2(1024)`, that is 10, bits.",
-        "positions * stages * bits of one code / seconds.",
+        "count * bits of one code / seconds.",
     ),
 )
 
-# --- 00-file-bytes: positions, stages, bits of a code -> bytes of the file of one second ----------
+# --- 00-file-bytes: how many codes, bits of a code -> bytes of the file of one second -------------
 
 
-def _real_files(positions: int, stages: int, bits: int) -> int:
+def _real_files(count: int, bits: int) -> int:
     """The length of what `packing.pack` makes of so many codes and 16,000 samples."""
-    codes = np.zeros((stages, positions), dtype=np.int64)
-    return len(packing.pack(b"\0\0", 0.0, 16_000, codes, bits))
+    return len(packing.pack(b"\0\0", 8, 0.0, 16_000, np.zeros(count, dtype=np.int64), bits))
 
 
 def _four_files(fn: Callable[..., Any]) -> Any:
     return {
-        f"{p} positions, {s} stages, {b} bits": fn(p, s, b)
-        for p, s, b in [(50, 2, 10), (50, 1, 10), (50, 3, 10), (25, 3, 9)]
+        f"{count} codes of {bits} bits": fn(count, bits)
+        for count, bits in [(90, 10), (40, 10), (139, 10), (25, 9)]
     }
 
 
@@ -120,33 +124,36 @@ file_bytes = Exercise(
     right=_real_files,
     mistakes=(
         (
-            lambda p, s, b: 12 + p * s * b // 8,
+            lambda n, b: 12 + n * b // 8,
             "you round down, so the last bits have no place. A started byte is a whole byte.",
         ),
         (
-            lambda p, s, b: 12 + p * s * b / 8,
+            lambda n, b: 12 + n * b / 8,
             "a file has whole bytes: round what the codes take up.",
         ),
         (
-            lambda p, s, b: 12 + s * -(-p * b // 8),
-            "you round up after each stage; the stages follow one another bit by bit, so round "
-            "once, at the end.",
+            lambda n, b: 12 + n * b // 8 + 1,
+            "you always add a byte; codes that end where a byte ends need none.",
         ),
         (
-            lambda p, s, b: 12 + p * s * -(-b // 8),
+            lambda n, b: 12 + n * -(-b // 8),
             "you give each code whole bytes; the codes are packed bit by bit.",
         ),
         (
-            lambda p, s, b: -(-p * s * b // 8),
+            lambda n, b: -(-n * b // 8),
             "these are the codes alone; the header (10 bytes) and the checksum (2) are missing.",
         ),
-        (lambda p, s, b: 10 + -(-p * s * b // 8), "the checksum, 2 bytes at the end, is missing."),
-        (lambda p, s, b: 2 + -(-p * s * b // 8), "the header, 10 bytes in front, is missing."),
-        (lambda p, s, b: 12 + p * s * b, "a byte is 8 bits: divide the bits of the codes by 8."),
+        (lambda n, b: 10 + -(-n * b // 8), "the checksum, 2 bytes at the end, is missing."),
+        (lambda n, b: 2 + -(-n * b // 8), "the header, 10 bytes in front, is missing."),
+        (lambda n, b: 12 + n * b, "a byte is 8 bits: divide the bits of the codes by 8."),
+        (
+            lambda n, b: -(-(12 + n * b) // 8),
+            "header and checksum are counted in bytes already: divide the codes' bits alone by 8.",
+        ),
     ),
     hints=(
         "Three parts: header, codes, checksum. Two of them always have the same size here.",
-        "The codes are positions * stages * bits long, in bits; a byte has 8.",
+        "The codes are count * bits long, in bits; a byte has 8.",
         "`math.ceil(bits / 8)` rounds up.",
     ),
 )
@@ -224,6 +231,7 @@ unpack_bits = Exercise(
 def _swapped(fn: Callable[..., Any]) -> Any:
     a = torch.arange(18).reshape(1, 3, 6)
     b = 100 + a
+    a[0, 2, 1] = b[0, 1:, 4] = -1  # places without a code travel along
     results = fn(a, b)
     return {"the result": results, "the first word after the call": a}
 

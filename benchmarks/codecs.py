@@ -1,0 +1,295 @@
+"""Speech codecs side by side: what they cost in bits, and how near they stay to the original.
+
+Codec2, Opus and Speex (where their programs are installed), vqlab at several rates, and reference
+rows: the original, the original in telephone band, the mel frames without any codes, and an
+autoencoder without a quantiser if one is given. Every clip gets 0.5 s of silence on both sides, is
+coded and decoded, moved back by the codec's delay, cut to its own length and scored by itself;
+means are over clips, 95 % intervals over speakers. "kbit/s" is the payload (nominal for codecs of
+constant rate, the packets over the clip for Opus, what lies behind the header for vqlab); "stored"
+is the size of the file of the bare clip over its duration. vqlab's setting is chosen on the bare
+clip, the best whose file is at most the rate asked for, and codes the clip with its silence.
+
+    python benchmarks/codecs.py
+    python benchmarks/codecs.py --clips benchmarks/clips_librispeech.txt --seconds 5 \\
+        --out docs/results/codecs_sentences
+    python benchmarks/codecs.py --folder MY_RECORDINGS --codec runs/mine/codec.safetensors --out X
+
+Writes table.md, quality.png and scores.json; what scores.json already holds is not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import vqlab
+from vqlab import audio, datasets, metrics, plots
+from vqlab._paths import recordings_root
+from vqlab.checkpoints import write_whole
+from vqlab.codec import Codec
+from vqlab.datasets import Item
+from vqlab.packing import unpack
+from vqlab.pretrained import pack_waveform
+
+from peers import RATE, Coded, Coder, installed, padded  # isort: skip
+from scoring import Listener, Results, score_all, summarise  # isort: skip
+
+HERE = Path(__file__).resolve().parent
+HEADINGS = {
+    "stoi": "STOI",
+    "estoi": "ESTOI",
+    "pesq_wb": "PESQ-wb",
+    "pesq_nb": "PESQ-nb",
+    "log_mel_db": "log-mel dB",
+    "words": "words right, %",
+    "points": "against the original, points",
+}
+FORMATS = {"stoi": ".3f", "estoi": ".3f", "words": ".1f", "points": "+.1f"}
+
+
+class Original:
+    """The original itself, through the scorer: the best that any row can reach."""
+
+    name, family, band, version, delay = "original", "reference", "wb", "", 0
+
+    def code(self, clip: Tensor) -> Coded:
+        return Coded(padded(clip), 16 * RATE / 1000, 16 * len(clip))
+
+
+class TelephoneBand:
+    """The original at a sample rate of 8 kHz, and back: the best of a narrowband codec."""
+
+    name, family, band, version, delay = "original, 8 kHz band", "reference", "nb", "", 0
+
+    def code(self, clip: Tensor) -> Coded:
+        narrow = audio.resample(padded(clip), RATE, RATE // 2)
+        return Coded(audio.resample(narrow, RATE // 2, RATE), 8 * RATE / 1000, 8 * len(clip))
+
+
+class Uncoded:
+    """A model's sound without any codes: its features alone, or its network as well.
+
+    network : whether the frames go through encoder and decoder (of a model without a quantiser)
+    """
+
+    family, band, delay = "reference", "wb", 0
+
+    def __init__(self, name: str, codec: Codec, *, network: bool) -> None:
+        self.name, self.codec, self.network = name, codec, network
+        self.version = version_of(codec)
+
+    @torch.no_grad()
+    def code(self, clip: Tensor) -> Coded:
+        codec, sound = self.codec, padded(clip)
+        levelled, gain_db = codec.normalise(sound)
+        x = codec.features.analyse(levelled.unsqueeze(0))
+        if self.network:
+            missing = -x.shape[-1] % codec.model.stride
+            longer = torch.cat([x, x[..., -1:].expand(*x.shape[:-1], missing)], dim=-1)
+            model = codec.model.eval()
+            z = model.bottleneck(model.encoder(longer)).z
+            x = model.decoder(z)[..., : x.shape[-1]]
+        waveform = codec.features.synthesise(x, len(sound))[0]
+        return Coded(waveform / 10 ** (gain_db / 20), None, None)
+
+
+class Ours:
+    """vqlab at the best setting whose file of the bare clip is at most ``kbps``."""
+
+    family, band, delay = "vqlab", "wb", 0
+
+    def __init__(self, name: str, codec: Codec, kbps: float) -> None:
+        self.name, self.codec, self.kbps = f"{name} {kbps:g}", codec, kbps
+        self.version = version_of(codec)
+
+    def code(self, clip: Tensor) -> Coded:
+        codec, sound = self.codec, padded(clip)
+        quality = codec.quality_for(clip, self.kbps)
+        data = pack_waveform(codec, clip, quality)
+        codes, gain_db = codec.encode(sound, quality=quality)
+        waveform = codec.decode(codes, len(sound), gain_db)
+        payload = 8 * len(unpack(data).payload) * RATE / len(clip) / 1000
+        return Coded(waveform, payload, 8 * len(data))
+
+
+def version_of(codec: Codec) -> str:
+    """The weights, and the package's code: a change of either makes old scores worthless."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(vqlab.__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return f"weights {codec.identity().hex()}, code {digest.hexdigest()[:8]}"
+
+
+def table(entries: Sequence[dict[str, Any]], clips: dict[str, Any], remarks: Sequence[str]) -> str:
+    """Markdown: references first, then by stored rate, and below what the means are over."""
+    columns = [n for n in HEADINGS if any(entry["summary"][n] for entry in entries)]
+    lines = [
+        "| " + " | ".join(["codec", "band", "kbit/s", "stored kbit/s", *map(HEADINGS.get, columns)])
+        + " |",
+        "|---|---|" + "--:|" * (2 + len(columns)),
+    ]  # fmt: skip
+    for entry in entries:
+        name = entry["codec"] if entry["family"] not in ("vqlab", "reference") else (
+            f"**{entry['codec']}**")  # fmt: skip
+        rates = ["–" if entry[k] is None else f"{entry[k]:.2f}" for k in ("kbps", "stored_kbps")]
+        cells = [_cell(entry["summary"][column], FORMATS.get(column, ".2f")) for column in columns]
+        lines.append("| " + " | ".join([name, entry["band"], *rates, *cells]) + " |")
+    total = len(clips["names"])
+    counts = ", ".join(
+        f"{HEADINGS[c]} {min(entry['summary'][c][3] for entry in entries if entry['summary'][c])}"
+        for c in columns
+        if c != "points"
+    )
+    notes = [
+        f"Means and 95 % intervals (bootstrap over {len(set(clips['speakers']))} speakers) of "
+        f"{total} clips; clips that count, where a measure is defined: {counts}.",
+        *remarks,
+        *(
+            f"{entry['codec']}: {entry['version']}; the largest file of a clip makes "
+            f"{entry['most_stored_kbps']:.2f} kbit/s."
+            for entry in entries
+            if entry["family"] == "vqlab"
+        ),
+    ]
+    versions = dict.fromkeys(e["version"] for e in entries if e["family"] in PEERS)
+    notes.append(f"Measured with {'; '.join([*versions, entries[0]['scorer']])}.")
+    return "\n".join(lines) + "\n\n" + "\n\n".join(notes) + "\n"
+
+
+PEERS = ("Codec2", "Opus", "Speex")
+
+
+def _cell(summary: Sequence[float] | None, form: str) -> str:
+    if summary is None:
+        return "–"
+    mean, low, high = (format(value, form) for value in summary[:3])
+    return f"{mean} [{low}, {high}]"
+
+
+def chart(entries: Sequence[dict[str, Any]], path: Path) -> None:
+    """STOI and PESQ against the stored rate; references without a rate as horizontal lines."""
+    points, lines = [], []
+    for entry in entries:
+        if entry["codec"] == "original":
+            continue
+        family, name = entry["family"], entry["codec"]
+        if family == "vqlab":
+            family = name.rsplit(" ", 1)[0]  # one line for each of several models
+            lines += [family] * (family not in lines)
+        points.append(
+            {
+                "name": name.removeprefix(f"{family} "),
+                "family": family,
+                "kbps": None if family == "reference" else entry["stored_kbps"],
+                "stoi": entry["summary"]["stoi"],
+                "pesq_wb": entry["summary"]["pesq_wb"],
+            }
+        )
+    measures = {"stoi": "STOI", "pesq_wb": "PESQ, wide band"}
+    figure = plots.rate_quality(
+        points, measures=measures, lines=list(dict.fromkeys(lines)) or ["vqlab"]
+    )
+    figure.savefig(path, dpi=110)
+
+
+def read_clips(arguments: argparse.Namespace) -> list[Item]:
+    """The clips at 16 kHz. Raises ValueError or FileNotFoundError for what is not there."""
+    items: Iterable[Item]
+    if arguments.folder is not None:
+        items = datasets.load("folder", "all", root=arguments.folder, seconds=None)
+    else:
+        items = metrics.clips_from_list(arguments.clips, recordings_root(arguments.root))
+    clips = []
+    for item in items:
+        waveform = audio.resample(item.waveform, item.sample_rate, RATE)
+        if arguments.seconds is not None:
+            waveform = waveform[: round(arguments.seconds * RATE)]
+        clips.append(dataclasses.replace(item, waveform=waveform, sample_rate=RATE))
+    return clips
+
+
+def ours(arguments: argparse.Namespace) -> list[Coder]:
+    """vqlab's rows, the reference rows first."""
+    coders: list[Coder] = [Original(), TelephoneBand()]
+    rows: list[Coder] = []
+    for name in arguments.codec:
+        codec = vqlab.load_pretrained(name)
+        path = Path(name)
+        label = "vqlab" if name == "speech" else path.parent.name if path.stem == "codec" else name
+        if not rows:
+            coders.append(Uncoded("mel frames, no codes", codec, network=False))
+        rows += [Ours(Path(label).stem, codec, kbps) for kbps in sorted(arguments.kbps)]
+    if arguments.autoencoder is not None:
+        codec = Codec.load(arguments.autoencoder)
+        if codec.model.bottleneck.codebook_sizes:
+            raise ValueError(f"{arguments.autoencoder} has a quantiser: give a model without.")
+        coders.append(Uncoded("autoencoder, no quantiser", codec, network=True))
+    return coders + rows
+
+
+def main() -> None:
+    """Measure, print the table and write the files."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--clips", type=Path, default=HERE / "clips_words.txt", help="list of clips")
+    where.add_argument("--folder", type=Path, help="take all sound files of this folder instead")
+    parser.add_argument("--root", type=Path, help="folder that the list's paths start from")
+    parser.add_argument("--seconds", type=float, help="keep so much of each clip's beginning")
+    parser.add_argument("--codec", nargs="*", default=["speech"], help="shipped name, or file")
+    parser.add_argument("--kbps", nargs="+", type=float, default=[0.75, 1.0, 1.65])
+    parser.add_argument("--autoencoder", type=Path, help="a codec trained without a quantiser")
+    parser.add_argument("--out", type=Path, default=HERE.parent / "docs" / "results" / "codecs")
+    arguments = parser.parse_args()
+    try:
+        clips = read_clips(arguments)
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        results = Results(arguments.out, clips)
+        others, absent = installed()
+        print(*absent.values(), sep="\n", end="\n" if absent else "")
+        listener = Listener()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("once", message="PESQ is left out")
+            entries = score_all(ours(arguments) + others, clips, results, listener)
+        report(entries + results.kept(absent), results, listener, absent, arguments.out)
+    except (ValueError, FileNotFoundError) as error:
+        parser.error(str(error))
+
+
+def report(
+    entries: list[dict[str, Any]],
+    results: Results,
+    listener: Listener,
+    absent: dict[str, str],
+    out: Path,
+) -> None:
+    """Print the table, and write it, the scores and the chart."""
+    judged = listener.words and set(listener.words) & set(results.clips["labels"])
+    summarise(entries, results.clips, listener.identity if judged else None)
+    remarks = []
+    for family, sentence in absent.items():
+        old = any(entry["family"] == family for entry in entries)
+        remarks.append(sentence + (" Its rows are from an earlier run." if old else ""))
+    if not judged:
+        why = listener.absent or "no clip is one of the words that the classifier knows"
+        remarks.append(f"No column of words: {why}.")
+    entries.sort(key=lambda entry: (entry["family"] != "reference", -(entry["stored_kbps"] or 0)))
+    text = table(entries, results.clips, remarks)
+    print(text)
+    results.entries = {entry["codec"]: entry for entry in entries}
+    results.save()
+    write_whole(out / "table.md", text.encode())
+    chart(entries, out / "quality.png")
+
+
+if __name__ == "__main__":
+    main()

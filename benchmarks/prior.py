@@ -1,0 +1,307 @@
+"""What the prior has learned: the price of codes, new words, whether they are copies, half words.
+
+    python benchmarks/prior.py [--threads 1]
+
+Four tables, with the shipped codec, prior and word classifier:
+
+1. Price: bits per second of the codes of held-out clips under the prior, beside their nominal bits
+   and beside static tables (how often each code of a stage occurs in training, plus a half).
+2. New words: 25 draws of each word, decoded, and what the classifier hears; plain (temperature 1,
+   nothing left out) and with the chosen setting; beside held-out clips through the same stages.
+   Drawing narrowly is heard better and sounds more alike, so the distance between two draws of a
+   word stands beside it.
+3. Copies: distance of each draw to the nearest training clip, and the same for held-out clips. All
+   are decoded from their codes; the distance is the root mean square difference of log-mel frames
+   in dB after the best shift in time (up to 0.1 s). A copy would be near 0.
+4. Half words: held-out clips cut in the middle, continued with and without being told the word.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import vqlab
+from vqlab import metrics, spectral
+from vqlab.checkpoints import write_whole
+from vqlab.classifier import load_classifier
+from vqlab.codec import Codec
+from vqlab.prior import Prior, load_prior, voice
+from vqlab.quantize import CodebookStats
+
+MEL = spectral.MelConfig(hop_length=160, n_mels=40)  # 100 frames a second
+RANGE_DB = 50.0  # what is further below the loudest cell of a sound counts as silence
+
+Row = dict[str, object]
+
+
+def price(prior: Prior, train: Tensor, sets: dict[str, tuple[Tensor, list[str]]]) -> list[Row]:
+    """Bits per second of the codes of each set, in four ways; clips last a second."""
+    stats = CodebookStats(prior.codebook_sizes)
+    stats.update(train)
+    # -log2 of the share of each code, (K,) a stage, with half a count for everyone
+    tables = [-((n + 0.5) / (n + 0.5).sum()).log2() for n in stats.counts]
+    rows: list[Row] = []
+    for name, (codes, labels) in sets.items():
+        words = [label if label in prior.words else None for label in labels]
+        static = sum(tables[i][codes[:, i]].sum() for i in range(codes.shape[1])) / len(codes)
+        rows.append(
+            {
+                "set": name,
+                "clips": len(codes),
+                "nominal": round(codes.shape[2] * sum(map(math.log2, prior.codebook_sizes))),
+                "static": round(float(static)),
+                "any": round(float(prior.bits(codes).mean())),
+                "word": round(float(prior.bits(codes, words).mean())),
+            }
+        )
+    return rows
+
+
+def picture(waveforms: Tensor) -> Tensor:
+    """Log-mel frames (n, 40, frames) in dB below the loudest cell, at most `RANGE_DB` below."""
+    db = spectral.log_mel(waveforms, MEL)
+    return (db - db.amax(dim=(1, 2), keepdim=True)).clamp_min(-RANGE_DB)
+
+
+def distances(a: Tensor, b: Tensor, *, shift: int = 10) -> Tensor:
+    """RMS difference in dB of each picture of ``a`` and each of ``b`` at the best shift: (n, m).
+
+    ``a`` is moved by up to ``shift`` frames; what moves in is silence.
+    """
+    n, bands, frames = a.shape
+    best = torch.full((n, len(b)), math.inf)
+    other = b.flatten(1)
+    padded = torch.nn.functional.pad(a, (shift, shift), value=-RANGE_DB)
+    for first in range(2 * shift + 1):
+        moved = padded[..., first : first + frames].flatten(1)
+        squared = moved.square().sum(1, keepdim=True) + other.square().sum(1) - 2 * moved @ other.T
+        best = torch.minimum(best, squared)
+    return (best.clamp_min(0) / (bands * frames)).sqrt()
+
+
+def nearest(pictures: Tensor, training: Tensor) -> Tensor:
+    """Distance in dB of each picture to the nearest one in training: (n,)."""
+    return torch.cat([distances(part, training).amin(dim=1) for part in pictures.split(50)])
+
+
+def equal_codes(codes: Tensor, versions: Tensor, *, shift: int = 2) -> Tensor:
+    """Largest share of equal codes with any training row, moved by up to ``shift``: (n,).
+
+    codes : (n, stages, positions); versions : (versions, m, stages, positions)
+    """
+    other = versions.flatten(0, 1).flatten(1).to(torch.int16)
+    best = torch.zeros(len(codes))
+    padded = torch.nn.functional.pad(codes, (shift, shift), value=-1).to(torch.int16)
+    for first in range(2 * shift + 1):
+        moved = padded[..., first : first + codes.shape[2]].flatten(1)
+        shares = [(row == other).float().mean(dim=1).amax() for row in moved]
+        best = torch.maximum(best, torch.stack(shares))
+    return best
+
+
+def spread(pictures: Tensor, words: Sequence[str]) -> float:
+    """Mean distance in dB between two different sounds of the same word."""
+    means = []
+    for word in sorted(set(words)):
+        some = pictures[torch.tensor([w == word for w in words])]
+        if len(some) > 1:
+            means.append(distances(some, some).sum() / (len(some) * (len(some) - 1)))
+    return float(torch.stack(means).mean())
+
+
+def share_heard(heard: Sequence[str], words: Sequence[str], word: str | None = None) -> float:
+    """Per cent recognised: of one word, or the mean over words."""
+    if word is None:
+        each = [share_heard(heard, words, one) for one in sorted(set(words))]
+        return sum(each) / len(each)
+    right = [h == w for h, w in zip(heard, words, strict=True) if w == word]
+    return 100 * sum(right) / len(right)
+
+
+def balanced(codes: Tensor, labels: list[str], words: Sequence[str], most: int) -> tuple:
+    """Up to ``most`` rows of each word, the first ones: codes and words."""
+    rows = [
+        row
+        for word in words
+        for row in [i for i, label in enumerate(labels) if label == word][:most]
+    ]
+    return codes[rows], [labels[i] for i in rows]
+
+
+def training_tool():
+    """tools/train_prior.py as a module: it codes the splits, and keeps the codes."""
+    path = Path(__file__).resolve().parent.parent / "tools" / "train_prior.py"
+    spec = importlib.util.spec_from_file_location("train_prior", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def draws(prior: Prior, each: int, **options) -> tuple[Tensor, list[str]]:
+    """``each`` rows of every word the prior knows, and the words."""
+    rows = [prior.sample(word, each, seed=n, **options) for n, word in enumerate(prior.words)]
+    return torch.cat(rows), [word for word in prior.words for _ in range(each)]
+
+
+def quartiles(values: Tensor) -> dict[str, float]:
+    points = values.quantile(torch.tensor([0.0, 0.25, 0.5, 0.75]))
+    return dict(zip(("least", "quarter", "median", "three_quarters"), points.tolist(), strict=True))
+
+
+def new_words(
+    codec: Codec, prior: Prior, hear: Callable, held_out: tuple, settings: dict, each: int
+) -> tuple[list[Row], dict]:
+    """Per cent recognised, a row a setting; and the sounds' codes, words and pictures by row."""
+    sources = {"held-out clips": held_out}
+    for name, options in settings.items():
+        sources[name] = draws(prior, each, **options)
+    rows: list[Row] = []
+    made = {}
+    for name, (codes, words) in sources.items():
+        sound = voice(codec, codes)
+        heard, seen = hear(sound), picture(sound)
+        row: Row = {"sounds": name, "n": len(words), "recognised": share_heard(heard, words)}
+        row |= {word: share_heard(heard, words, word) for word in prior.words}
+        row["spread"] = spread(seen, words)
+        row["bits"] = float(prior.bits(codes, words).mean())
+        rows.append(row)
+        made[name] = (codes, words, seen)
+    return rows, made
+
+
+def half_words(
+    codec: Codec, prior: Prior, hear: Callable, held_out: tuple, setting: dict
+) -> list[Row]:
+    """Per cent recognised of clips whose second half is silence, drawn, or as it was."""
+    codes, words = held_out
+    half = codes.shape[2] // 2
+    start = codes[..., :half]
+    cut = voice(codec, start)
+    whole = voice(codec, codes)
+    told, untold = torch.empty_like(codes), prior.sample(None, len(codes), start=start, **setting)
+    for word in prior.words:
+        rows = torch.tensor([i for i, w in enumerate(words) if w == word])
+        told[rows] = prior.sample(word, len(rows), start=start[rows], **setting)
+    sounds = {
+        "first half, then silence": torch.nn.functional.pad(
+            cut, (0, whole.shape[1] - cut.shape[1])
+        ),
+        "first half, continued, word not told": voice(codec, untold),
+        "first half, continued, word told": voice(codec, told),
+        "whole clip": whole,
+    }
+    rows = []
+    for name, sound in sounds.items():
+        heard = hear(sound)
+        row: Row = {"sounds": name, "n": len(words), "recognised": share_heard(heard, words)}
+        rows.append(row | {word: share_heard(heard, words, word) for word in prior.words})
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--codec", default="speech")
+    parser.add_argument("--prior", type=Path, help="a prior's file (default: the shipped one)")
+    parser.add_argument("--temperature", type=float, default=0.9, help="of the chosen setting")
+    parser.add_argument("--top-p", type=float, default=0.9, help="of the chosen setting")
+    parser.add_argument("--each", type=int, default=25, help="draws of a word")
+    parser.add_argument("--runs", type=Path, default=Path("runs/prior"), help="keeps the codes")
+    parser.add_argument("--out", type=Path, default=Path("docs/results/prior"))
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+
+    codec = vqlab.load_pretrained(given.codec)
+    prior = load_prior(given.prior, codec=codec)
+    classifier = load_classifier()
+    unheard = set(prior.words) - set(classifier.words)
+    if unheard:
+        parser.error(f"the classifier does not know {', '.join(sorted(unheard))}")
+
+    def hear(sound: Tensor) -> list[str]:
+        return classifier.recognise(list(sound), codec.sample_rate)
+
+    tool, stages = training_tool(), len(prior.codebook_sizes)
+    versions, _ = tool.cached(
+        given.runs, codec, "train", stages, versions=prior.trained["versions"],
+        limit=prior.trained["limit"],
+    )  # fmt: skip
+    splits = {
+        split: tool.cached(given.runs, codec, split, stages) for split in ("validation", "test")
+    }
+    sets = {split: (codes[0], labels) for split, (codes, labels) in splits.items()}
+    prices = price(prior, versions[0], sets)
+
+    held_out = balanced(*sets["test"], prior.words, given.each)
+    chosen = {"temperature": given.temperature, "top_p": given.top_p}
+    name = f"drawn, temperature {given.temperature:g}, top-p {given.top_p:g}"
+    settings = {"drawn, temperature 1": {}, name: chosen}
+    recognised, made = new_words(codec, prior, hear, held_out, settings, given.each)
+
+    training = picture(voice(codec, versions[0]))
+    copies: list[Row] = []
+    for source, (codes, _, seen) in made.items():
+        copies.append(
+            {"sounds": source, "n": len(codes)}
+            | quartiles(nearest(seen, training))
+            | {"equal": 100 * float(equal_codes(codes, versions).mean())}
+            | {"most_equal": 100 * float(equal_codes(codes, versions).max())}
+        )
+    halves = half_words(codec, prior, hear, held_out, chosen)
+
+    rate = f"{stages} stages, {versions.shape[3]} positions a second"
+    words = {word: word for word in prior.words}
+    text = "\n\n".join(
+        [
+            f"Price of the codes in bits per second ({rate}):",
+            metrics.markdown_table(
+                {
+                    "set": "clips of", "clips": "clips", "nominal": "nominal",
+                    "static": "static tables", "any": "prior, word unknown",
+                    "word": "prior, word known",
+                },
+                prices,
+            ),
+            "New words, per cent recognised by the word classifier (mean over words, and each "
+            "word); distance in dB between two sounds of the same word; price under the prior:",
+            metrics.markdown_table(
+                {"sounds": "sounds", "n": "n", "recognised": "recognised %"}
+                | words
+                | {"spread": "apart, dB", "bits": "bits"},
+                recognised,
+            ),
+            "Copies: distance in dB to the nearest training clip, and per cent of codes equal to "
+            "those of the training clip with the most:",
+            metrics.markdown_table(
+                {
+                    "sounds": "sounds", "n": "n", "least": "least", "quarter": "a quarter below",
+                    "median": "median", "three_quarters": "three quarters below",
+                    "equal": "equal codes, mean %", "most_equal": "most %",
+                },
+                copies,
+            ),
+            f"Half words, {name.removeprefix('drawn, ')}, per cent recognised:",
+            metrics.markdown_table(
+                {"sounds": "sounds", "n": "n", "recognised": "recognised %"} | words, halves
+            ),
+        ]
+    )  # fmt: skip
+    print(text)
+    given.out.mkdir(parents=True, exist_ok=True)
+    scores = {"price": prices, "words": recognised, "copies": copies, "halves": halves}
+    scores |= {"prior": prior.trained, "chosen": chosen}
+    write_whole(given.out / "scores.json", (json.dumps(scores, indent=1) + "\n").encode())
+    write_whole(given.out / "table.md", (text + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
