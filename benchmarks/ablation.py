@@ -3,6 +3,7 @@
 Every model learns from the same clips for the same minutes of processor time, with one seed, and is
 chosen and scored by *validation* speakers, since this is how the parts were chosen. The rows
 "nearest code in every stage" and "the same depth everywhere" are the first model, coded otherwise.
+No row has the post-filter, and none learns from LibriSpeech or other speeds.
 
     python benchmarks/ablation.py --minutes 5 --threads 1
 """
@@ -25,7 +26,8 @@ from vqlab.codec import Codec, Recipe
 from vqlab.features import Features
 from vqlab.spectral import MelConfig
 
-Coder = Callable[[Codec, Tensor, float], Tensor]  # codec, clip, kbit/s -> codes of the padded clip
+# codec, sound to code, bare clip that the rate is for, kbit/s -> codes of the sound
+Coder = Callable[[Codec, Tensor, Tensor, float], Tensor]
 PAD = 8000
 
 COLUMNS = {
@@ -34,21 +36,17 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def padded(clip: Tensor) -> Tensor:
-    return torch.nn.functional.pad(clip, (PAD, PAD))
+def as_shipped(codec: Codec, sound: Tensor, clip: Tensor, kbps: float) -> Tensor:
+    return codec.encode(sound, quality=codec.quality_for(clip, kbps))[0]
 
 
-def as_shipped(codec: Codec, clip: Tensor, kbps: float) -> Tensor:
-    return codec.encode(padded(clip), quality=codec.quality_for(clip, kbps))[0]
-
-
-def greedy(codec: Codec, clip: Tensor, kbps: float) -> Tensor:
-    codes = codec.encode(padded(clip))[0]
+def greedy(codec: Codec, sound: Tensor, clip: Tensor, kbps: float) -> Tensor:
+    codes = codec.encode(sound)[0]
     depth = codec.depth(codes[:, 0], codec.quality_for(clip, kbps))
     return codes.where(torch.arange(codes.shape[1])[:, None] < depth[:, None], -1)
 
 
-def even(codec: Codec, clip: Tensor, kbps: float) -> Tensor:
+def even(codec: Codec, sound: Tensor, clip: Tensor, kbps: float) -> Tensor:
     """The most stages that fit, everywhere; searched for as the shipped codec does."""
     first = codec.encode(clip, 1)[0]
     most = 1000 * kbps * len(clip) / codec.sample_rate / 8
@@ -57,10 +55,8 @@ def even(codec: Codec, clip: Tensor, kbps: float) -> Tensor:
         for stages in range(1, len(codec.rates) + 1)
     ]
     stages = max(n for n, size in enumerate(sizes, start=1) if size <= most or n == 1)
-    sound = padded(clip)
-    depth = torch.full_like(codec.encode(sound, 1)[0][:, 0], stages)
-    x = codec.features.analyse(codec.normalise(sound)[0][None])
-    x = torch.cat([x, x[..., -1:].expand(*x.shape[:-1], -x.shape[-1] % 4)], dim=-1)
+    x, _ = codec._analyse(sound)
+    depth = torch.full((1, x.shape[-1] // codec.model.stride), stages)
     with torch.no_grad():
         return codec.model.bottleneck.search(codec.model.encoder(x), depth)
 
@@ -72,9 +68,8 @@ def score(codec: Codec, clips: list, kbps: float, coder: Coder) -> dict[str, Any
     def there_and_back(sound: Tensor) -> Tensor:
         nonlocal stored, seconds
         clip = sound[PAD:-PAD]
-        codes, (_, gain_db) = coder(codec, clip, kbps), codec.normalise(sound)
-        margin = round(PAD / len(sound) * codes.shape[-1])  # positions of the silence, each side
-        count = int((codes[..., margin : codes.shape[-1] - margin] >= 0).sum())
+        codes, (_, gain_db) = coder(codec, sound, clip, kbps), codec.normalise(sound)
+        count = int((coder(codec, clip, clip, kbps) >= 0).sum())
         stored += 8 * packing.packed_bytes(len(clip), count, codec.bits_per_code)
         seconds += len(clip) / codec.sample_rate
         return codec.decode(codes, len(sound), gain_db)

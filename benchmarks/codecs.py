@@ -2,7 +2,7 @@
 
 Codec2, Opus and Speex (where their programs are installed), vqlab at several rates, and reference
 rows: the original, the original in telephone band, the mel frames without any codes, and an
-autoencoder without a quantiser if one is given. Every clip gets 0.5 s of silence on both sides, is
+the shipped network without its quantiser. Every clip gets 0.5 s of silence on both sides, is
 coded and decoded, moved back by the codec's delay, cut to its own length and scored by itself;
 means are over clips, 95 % intervals over speakers. "kbit/s" is the payload (nominal for codecs of
 constant rate, the packets over the clip for Opus, what lies behind the header for vqlab); "stored"
@@ -77,7 +77,7 @@ class TelephoneBand:
 class Uncoded:
     """A model's sound without any codes: its features alone, or its network as well.
 
-    network : whether the frames go through encoder and decoder (of a model without a quantiser)
+    network : whether the frames go through encoder and decoder
     """
 
     family, band, delay = "reference", "wb", 0
@@ -95,8 +95,7 @@ class Uncoded:
             missing = -x.shape[-1] % codec.model.stride
             longer = torch.cat([x, x[..., -1:].expand(*x.shape[:-1], missing)], dim=-1)
             model = codec.model.eval()
-            z = model.bottleneck(model.encoder(longer)).z
-            x = model.decoder(z)[..., : x.shape[-1]]
+            x = model.decoder(model.encoder(longer))[..., : x.shape[-1]]
         waveform = codec.features.synthesise(x, len(sound))[0]
         return Coded(waveform / 10 ** (gain_db / 20), None, None)
 
@@ -226,12 +225,8 @@ def ours(arguments: argparse.Namespace) -> list[Coder]:
         label = "vqlab" if name == "speech" else path.parent.name if path.stem == "codec" else name
         if not rows:
             coders.append(Uncoded("mel frames, no codes", codec, network=False))
+            coders.append(Uncoded("network, nothing quantised", codec, network=True))
         rows += [Ours(Path(label).stem, codec, kbps) for kbps in sorted(arguments.kbps)]
-    if arguments.autoencoder is not None:
-        codec = Codec.load(arguments.autoencoder)
-        if codec.model.bottleneck.codebook_sizes:
-            raise ValueError(f"{arguments.autoencoder} has a quantiser: give a model without.")
-        coders.append(Uncoded("autoencoder, no quantiser", codec, network=True))
     return coders + rows
 
 
@@ -247,7 +242,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="keep so much of each clip's beginning")
     parser.add_argument("--codec", nargs="*", default=["speech"], help="shipped name, or file")
     parser.add_argument("--kbps", nargs="+", type=float, default=[0.75, 1.0, 1.65])
-    parser.add_argument("--autoencoder", type=Path, help="a codec trained without a quantiser")
     parser.add_argument("--out", type=Path, default=HERE.parent / "docs" / "results" / "codecs")
     arguments = parser.parse_args()
     try:

@@ -140,11 +140,11 @@ def test_an_unknown_model_names_those_that_ship(tmp_path, capsys):
 
 def test_info_says_what_a_file_holds(tmp_path, model, capsys):
     path = sound(tmp_path / "in.wav")
-    vqlab("compress", path, "--model", model, "--kbps", 0.65)
+    vqlab("compress", path, "--model", model, "--kbps", 0.75)
     size = (tmp_path / "in.vql").stat().st_size
-    # Two of the three stages: 100 codes of 5 bits are 63 bytes, header and checksum 12.
-    assert size == 75
-    assert f"{size} bytes for 1.00 s, 0.60 kbit/s stored" in capsys.readouterr().out
+    # Two of the three stages: 126 codes of 5 bits are 79 bytes, header and checksum 12.
+    assert size == 91
+    assert f"{size} bytes for 1.00 s, 0.73 kbit/s stored" in capsys.readouterr().out
     assert vqlab("info", tmp_path / "in.vql") == 0
     told = capsys.readouterr().out
     assert f"{size} bytes, 16000 samples, quality " in told
@@ -241,3 +241,28 @@ def test_a_word_is_heard_as_the_codec_gives_it_back(tmp_path, model):
     assert vqlab("compress", path, tmp_path / "in.vql", "--model", model) == 0
     assert vqlab("decompress", tmp_path / "in.vql", tmp_path / "x.wav", "--model", model) == 0
     assert (tmp_path / "heard.wav").read_bytes() == (tmp_path / "x.wav").read_bytes()
+
+
+def test_training_goes_on_from_other_weights_and_says_what_does_not_fit(tmp_path, capsys):
+    def train(out, *options):
+        return vqlab("train", "--words", "yes", "--steps", 2, "--threads", 1, "--report-every", 1,
+                     "--out", tmp_path / out, *options)  # fmt: skip
+
+    sizes = ("--codebook-size", 8, "--stages", 2)
+    assert train("a", "--model", "variable_speech", *sizes) == 0
+    first = tmp_path / "a" / "codec.safetensors"
+    assert train("b", "--start", tmp_path / "a") == 0
+    assert "Done after 2 steps" in capsys.readouterr().out
+    trained = Codec.load(tmp_path / "b" / "codec.safetensors").trained
+    assert trained["steps"] == 4
+    assert (tmp_path / "b" / "codec.safetensors").read_bytes() != first.read_bytes()
+    for options, said in (
+        (("--start", tmp_path / "b", "--out", tmp_path / "b"), "holds a run with start ="),
+        (("--start", tmp_path / "a", "--stages", 3), "leave out --model"),
+        (("--stages", 0), "stages is 0"),
+        (("--hop-length", 128), "--hop-length 128"),
+        (("--speeds", 0), "from 0.5 to 2"),
+    ):
+        assert train("c", *options) == 2
+        printed = capsys.readouterr().err.strip().splitlines()
+        assert len(printed) == 1 and said in printed[0]

@@ -344,7 +344,7 @@ def test_codes_of_any_quality_come_back_from_bytes(saved_variable, quality, seed
 
 def test_a_very_short_sound_gets_the_lowest_quality(saved_variable):
     data = vqlab.compress(speech_like(0, 400), model=saved_variable, kbps=0.5)
-    assert packing.unpack(data).quality == 8
+    assert packing.unpack(data).quality == 0
     assert len(vqlab.decompress(data, model=saved_variable)[0]) == 400
 
 
@@ -374,3 +374,53 @@ def test_speeds_multiply_the_clips_and_change_their_pitch(variable):
     three = variable.normalise_all(dataset, speeds=(1.0, 0.9, 1.1))
     assert three.shape == (9, 16000) and torch.equal(three[:3], plain)
     assert not torch.allclose(three[3:6], plain) and not torch.allclose(three[6:], plain)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recipe": {"architecture": "variable_speech", "options": {"stages": 20_000}}},
+        {"recipe": {"architecture": "variable_speech", "options": {"decoder_blocks": 10**7}}},
+        {"contrast": "x"},
+        {"contrast": math.nan},
+        {"level_db": "x"},
+        {"level_db": math.inf},
+    ],
+    ids=str,
+)
+def test_a_description_with_impossible_numbers_is_refused_at_once(variable, tmp_path, change):
+    described = json.dumps(variable.describe() | change)
+    save_tensors(variable._weights(), tmp_path / "x.safetensors", {"codec": described})
+    with pytest.raises(ValueError, match="is not a vqlab codec: its description says"):
+        Codec.load(tmp_path / "x.safetensors")
+
+
+def test_weights_that_are_not_numbers_are_refused(variable, tmp_path):
+    weights = variable._weights()
+    weights["bottleneck.loudness"] = weights["bottleneck.loudness"] * math.nan
+    described = json.dumps(variable.describe())
+    save_tensors(weights, tmp_path / "x.safetensors", {"codec": described})
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        Codec.load(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("quality", [-1, 256])
+def test_a_quality_that_does_not_exist_is_refused(variable, quality):
+    with pytest.raises(ValueError, match="from 0 to 255"):
+        variable.encode(tone(), quality=quality)
+    with pytest.raises(ValueError, match="not both"):
+        variable.encode(tone(), 2, quality=10)
+
+
+def test_the_lowest_quality_gives_every_position_one_stage(variable):
+    codes, _ = variable.encode(speech_like(5), quality=0)
+    assert (codes[0, 1:] == -1).all() and (codes[0, 0] >= 0).all()
+
+
+def test_a_long_sound_is_searched_in_pieces_with_the_same_result(variable):
+    sound = speech_like(6, 16000 * 90)  # 2250 positions, more than two pieces
+    codes, _ = variable.encode(sound, quality=120)
+    z = variable.model.encoder(variable._analyse(sound)[0])
+    depth = (codes >= 0).sum(dim=1)
+    part = variable.model.bottleneck.search(z[..., 1000:1100], depth[:, 1000:1100])
+    assert torch.equal(part, codes[..., 1000:1100])

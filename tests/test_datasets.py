@@ -526,3 +526,13 @@ def test_at_most_so_many_clips_of_each_word(small_set):
     everything = datasets.load("speech_commands", "all", root=small_set, words="all")
     few = everything.at_most(1)
     assert sorted(few.labels) == sorted(set(everything.labels))
+
+
+def test_an_utterance_that_cannot_be_read_is_left_out_and_said(sentences):
+    (path,) = sentences.glob("LibriSpeech/test-other/7/11/7-11-0000.flac")
+    path.write_bytes(path.read_bytes()[:20])
+    test = datasets.load("librispeech", "test", root=sentences)
+    assert len(test) == 4
+    assert any("7-11-0000.flac" in note for note in test.notes)
+    with pytest.raises(ValueError, match="positive"):
+        datasets.load("librispeech", "test", root=sentences, seconds=0)

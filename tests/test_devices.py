@@ -9,6 +9,8 @@ import torch
 from vqlab import inversion, models, quantize, spectral, training
 from vqlab.codec import Codec, Recipe
 from vqlab.features import Features
+from vqlab.packing import unpack
+from vqlab.pretrained import pack_waveform, unpack_codes
 from vqlab.spectral import MelConfig
 
 SMALL = {"n_mels": 16, "dim": 8, "codebook_size": 16, "stages": 2, "width": 16, "decoder_blocks": 1}
@@ -88,3 +90,19 @@ def test_a_run_there_resumes_where_it_stopped_and_its_codec_works(device, tmp_pa
     codec = Codec(Recipe("speech", SMALL), FEATURES, model=resumed)
     heard = codec.reconstruct(sounds()[0])
     assert heard.shape == (3200,) and heard.device.type == "cpu" and heard.isfinite().all()
+
+
+def test_a_codec_of_variable_depth_codes_there_as_on_the_cpu(device):
+    torch.manual_seed(0)
+    blocks = {"encoder_blocks": 1, "decoder_blocks": 1, "fine_blocks": 1}
+    sizes = {"n_mels": 16, "dim": 8, "codebook_size": 16, "stages": 4, "width": 16}
+    codec = Codec(Recipe("variable_speech", sizes | blocks), FEATURES)
+    codec.model.start(FEATURES.analyse(sounds()))
+    sound = sounds()[0]
+    here = codec.encode(sound, quality=20)[0]
+    codec.model.to(device)
+    there, gain_db = codec.encode(sound, quality=20)
+    assert (here == there).float().mean() > 0.95  # ties may fall another way
+    packed = unpack(pack_waveform(codec, sound, 20))
+    assert torch.equal(unpack_codes(codec, packed), there)
+    assert codec.decode(there, len(sound), gain_db).isfinite().all()

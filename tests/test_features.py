@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vqlab import inversion, spectral
-from vqlab.features import Features, tutorial_features
+from vqlab.features import Features, sharpen, tutorial_features
 from vqlab.spectral import MelConfig
 
 T = torch.arange(16000) / 16000
@@ -77,3 +77,16 @@ def test_settings_that_cannot_work_are_refused():
         Features(scale="dB")
     with pytest.raises(ValueError, match="silence"):
         Features().fitted(torch.zeros(3, 4000))
+
+
+def test_sharpening_by_hand():
+    x = torch.tensor([0.0, 0.0, 3.0, 0.0, 0.0]).reshape(1, 5, 1)
+    found = sharpen(x, 0.5, bands=3).flatten()  # means 0 1 1 1 0
+    torch.testing.assert_close(found, torch.tensor([0.0, -0.5, 4.0, -0.5, 0.0]))
+
+
+def test_sharpening_keeps_what_is_flat_and_every_frame_by_itself():
+    flat = torch.full((2, 20, 7), -30.0)
+    torch.testing.assert_close(sharpen(flat, 0.3), flat)
+    x = torch.randn(1, 20, 7)
+    torch.testing.assert_close(sharpen(x, 0.3)[..., 2:3], sharpen(x[..., 2:3], 0.3))

@@ -13,7 +13,7 @@ FLOORS = [
     "datasets",
     "training runs checkpoints experiments measures metrics evaluation codec packing prior "
     "prior_training classifier pretrained edit",
-    "cli listen live player plots reconstruct widgets lessons",
+    "cli commands listen live player plots reconstruct widgets lessons",
 ]
 PACKAGE = ROOT / "vqlab"
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.name[:2] != "__")

@@ -1,11 +1,13 @@
 """The learned prior: a true probability, of the order it says, and samples that follow it."""
 
+import importlib.util
 import itertools
 import json
 import math
 
 import pytest
 import torch
+from _support import ROOT
 
 from vqlab.checkpoints import load_tensors, save_tensors
 from vqlab.codec import Codec, Recipe
@@ -97,6 +99,20 @@ def test_temperature_reshapes_the_draw_as_it_says():
     p = 2 ** (-prior.bits(rows, "left") / temperature)
     counts = torch.bincount(prior.sample("left", n, temperature=temperature).flatten(), minlength=4)
     assert torch.allclose(counts / n, (p / p.sum()).float(), atol=0.015)
+
+
+def test_guidance_overstates_what_the_word_makes_more_probable():
+    prior, n, guidance = tiny((4,), positions=1, seed=1), 20_000, 3.0
+    rows = every_row((4,), 1)
+    told, untold = (2 ** -prior.bits(rows, word) for word in ("left", None))
+    p = told**guidance * untold ** (1 - guidance)
+    drawn = prior.sample("left", n, guidance=guidance).flatten()
+    assert torch.allclose(torch.bincount(drawn, minlength=4) / n, (p / p.sum()).float(), atol=0.015)
+    assert ((p / p.sum()) - told).abs().max() > 0.05  # which is another distribution
+    any_word = [prior.sample(None, 50, guidance=g) for g in (1.0, guidance)]
+    assert torch.equal(*any_word)  # nothing to overstate
+    start = torch.tensor([[[1]]])
+    assert (tiny((4,)).sample("left", 5, guidance=2.0, start=start)[..., :1] == start).all()
 
 
 def test_top_p_keeps_the_fewest_codes_that_reach_it():
@@ -286,6 +302,7 @@ def test_codes_that_cannot_be_priced_are_refused(codes, said):
         ({"temperature": 0.0}, "temperature is 0.0"),
         ({"temperature": math.nan}, "temperature is nan"),
         ({"top_p": 1.5}, "top_p is 1.5"),
+        ({"guidance": -1.0}, "guidance is -1.0"),
         ({"start": torch.zeros(2, 3, dtype=torch.int64)}, "1 row.s. of 3 positions"),
         ({"n": 3, "start": torch.zeros(2, 2, 1, dtype=torch.int64)}, "give 1 or 3"),
     ],
@@ -331,3 +348,59 @@ def test_the_start_knows_which_codes_are_alike_and_how_frequent_they_are():
         assert distance[0, 1] < 0.3 * distance[0, 2] and distance[2, 3] < 0.3 * distance[1, 3]
     p = prior.head[0][-1].bias.exp()  # half a count for everyone
     assert torch.allclose(p, torch.tensor([4.5, 2.5, 1.5, 1.5]) / 10)
+
+
+def script(path):
+    spec = importlib.util.spec_from_file_location(f"{path.stem}_script", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_varied_clip_is_moved_faster_or_slower_and_as_long_as_before():
+    vary = script(ROOT / "tools/train_prior.py").vary
+    generator = torch.Generator().manual_seed(0)
+    click = torch.zeros(16000)
+    click[8000] = 1
+    places = [int(vary(click, 16000, generator).abs().argmax()) for _ in range(40)]
+    assert 900 < max(abs(place - 8000) for place in places) <= 1602
+    assert min(places) < 8000 < max(places)
+    wave = torch.sin(2 * math.pi * 1000 / 16000 * torch.arange(16000))
+    tones = [torch.fft.rfft(vary(wave, 16000, generator)).abs().argmax() for _ in range(40)]
+    assert 920 <= min(tones) < 960 and 1040 < max(tones) <= 1090
+
+
+def test_a_copy_is_found_though_it_was_moved_and_a_stranger_is_not():
+    benchmark = script(ROOT / "benchmarks/prior.py")
+    torch.manual_seed(0)
+    pictures = torch.full((3, 4, 30), -50.0)
+    pictures[..., 12:20] = -40 * torch.rand(3, 4, 8)
+    moved = pictures[1:2].roll(-7, dims=2)
+    found = benchmark.distances(moved, pictures)[0]
+    assert found[1] < 0.1 and min(found[0], found[2]) > 3
+    by_hand = (moved[0].roll(7, dims=1) - pictures[0]).square().mean().sqrt()
+    assert found[0] <= by_hand + 1e-3
+    still = benchmark.distances(pictures[:1], pictures[1:2], shift=0)[0, 0]
+    assert still == pytest.approx(
+        (pictures[0] - pictures[1]).square().mean().sqrt().item(), abs=1e-3
+    )
+    codes = torch.randint(1000, (5, 2, 10))
+    later = codes[3:4].roll(1, dims=2)
+    assert benchmark.equal_codes(later, codes[None]).item() == pytest.approx(0.9)
+    assert benchmark.equal_codes(torch.full((1, 2, 10), 1001), codes[None]).item() == 0
+
+
+def test_every_word_counts_the_same_in_what_was_heard():
+    benchmark = script(ROOT / "benchmarks/prior.py")
+    words, heard = ["up"] * 3 + ["go"], ["up", "up", "up", "up"]
+    assert benchmark.share_heard(heard, words, "up") == 100
+    assert benchmark.share_heard(heard, words) == 50
+
+
+def test_the_static_price_is_that_of_the_shares_in_training():
+    benchmark = script(ROOT / "benchmarks/prior.py")
+    prior = Prior((4,), WORDS, positions=5, width=32, layers=1)
+    train = torch.tensor([0, 0, 0, 0, 0, 1])[:, None, None]  # 5.5 : 1.5 : 0.5 : 0.5 of 8
+    (row,) = benchmark.price(prior, train, {"test": (torch.zeros(2, 1, 5).long(), ["up", "left"])})
+    assert row["nominal"] == 10
+    assert row["static"] == round(5 * -math.log2(5.5 / 8))

@@ -1,6 +1,6 @@
 """Train the word classifier that ships, and write how well it does.
 
-    VQLAB_DATA=... python tools/train_classifier.py --steps 400 \\
+    VQLAB_DATA=... python tools/train_classifier.py --steps 1200 \\
         --weights data/weights/classifier --out docs/results/classifier
     python tools/train_classifier.py --dataset words --steps 100 --weights runs/try --out runs/try
 

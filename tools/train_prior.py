@@ -30,6 +30,7 @@ from vqlab.checkpoints import load_tensors, save_tensors
 from vqlab.codec import Codec
 from vqlab.prior import Prior
 from vqlab.prior_training import code_vectors, fit, start_from
+from vqlab.training import usable_device
 
 FEWEST = 150
 """Training clips that a word must have, to be one that the prior can be asked for."""
@@ -97,23 +98,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--codec", default="speech", help="name of shipped weights, or a file")
     parser.add_argument("--stages", type=int, default=3, help="stages that the prior models")
-    parser.add_argument("--versions", type=int, default=6, help="altered versions of each clip")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--versions", type=int, default=4, help="altered versions of each clip")
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--dropout", type=float, default=0.2)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--weight-decay", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, help="use only so many clips of each split")
     parser.add_argument("--runs", type=Path, default=Path("runs/prior"), help="keeps the codes")
     parser.add_argument("--out", type=Path, default=Path("runs/prior"))
+    parser.add_argument("--device", default="cpu", help="cuda or mps, where there is one")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
 
+    device = usable_device(given.device)
     codec = vqlab.load_pretrained(given.codec)
+    codec.model.to(device)
     codes, labels = cached(
         given.runs, codec, "train", given.stages, versions=given.versions, limit=given.limit
     )
@@ -133,6 +137,7 @@ def main() -> None:
         codec=codec.identity().hex(),
     )
     start_from(prior, code_vectors(codec, given.stages), codes[0])
+    prior.to(device)
     given.out.mkdir(parents=True, exist_ok=True)
     log = given.out / "words.metrics.jsonl"
     log.unlink(missing_ok=True)

@@ -16,19 +16,11 @@ Notebook: 00
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from . import __version__, audio, packing, pretrained
-from .checkpoints import write_whole
-from .codec import Codec
-
-if TYPE_CHECKING:
-    from . import datasets
+from . import __version__, commands
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,252 +39,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def train(options: argparse.Namespace) -> None:
-    """Train a codec and leave it, with its reports, in a folder."""
-    import torch
-
-    from . import training
-    from .codec import Recipe
-    from .features import Features
-    from .models import VariableDepth
-    from .spectral import MelConfig
-
-    _set_threads(options.threads)
-    torch.manual_seed(options.seed)
-    if options.start:
-        codec = Codec.load(_codec_file(options.start))
-    else:
-        sizes = {"codebook_size": options.codebook_size, "stages": options.stages}
-        recipe = Recipe(options.model, {name: size for name, size in sizes.items() if size})
-        codec = Codec(recipe, Features(MelConfig(hop_length=options.hop_length)))
-    sets: dict[str, list] = {"train": [], "validation": []}
-    for name in options.dataset:
-        sets["train"].append(_load(options, name, "train"))
-        validation = _load(options, name, "validation")
-        if name != "librispeech":  # twelve clips of a word: each has about the same say
-            validation = validation.at_most(12)
-        sets["validation"].append(validation)
-    variable = isinstance(codec.model, VariableDepth)
-    speeds = (1.0, *options.speeds)
-    learned = training.join([codec.normalise_all(clips, speeds=speeds) for clips in sets["train"]])
-    chosen_by = training.join([codec.normalise_all(clips) for clips in sets["validation"]])
-    if not options.start:
-        codec.features = codec.features.fitted(learned)
-        if isinstance(codec.model, VariableDepth) and not _holds_a_run(options.out):
-            some = range(0, len(learned), max(1, len(learned) // 1500))
-            codec.model.start(codec.features.analyse(torch.stack([learned[i] for i in some])))
-    print(
-        f"{len(learned)} clips to learn from, {len(chosen_by)} to choose by; training goes to "
-        f"{options.out}"
-    )
-    run = training.fit(
-        codec.model,
-        learned,
-        chosen_by,
-        features=codec.features,
-        loss=training.loud_mel_loss if variable else training.mel_loss,
-        augment=training.shift_and_gain,
-        out=options.out,
-        minutes=options.minutes,
-        steps=options.steps,
-        learning_rate=options.learning_rate,
-        batch_size=options.batch_size,
-        seed=options.seed,
-        device=options.device,
-        report_every=options.report_every,
-    )
-    before = codec.trained if options.start else {}
-    codec.trained = {
-        "dataset": " ".join(options.dataset),
-        "words": options.words or "default",
-        "clips": sum(len(clips) for clips in sets["train"]),
-        "steps": before.get("steps", 0) + run.step,
-        "seconds": before.get("seconds", 0) + round(run.seconds),
-        "seed": options.seed,
-        "versions": {"vqlab": __version__, "torch": torch.__version__},
-    }
-    codec.model.cpu()
-    codec.save(Path(options.out) / "codec.safetensors")
-    print(
-        f"{'Interrupted' if run.stopped else 'Done'} after {run.step} steps; lowest validation "
-        f"error {run.best['validation_error']:.2f} dB; the codec is "
-        f"{Path(options.out) / 'codec.safetensors'}"
-    )
-
-
-def evaluate(options: argparse.Namespace) -> None:
-    """Score codecs on clips and write one table, one picture."""
-    from . import evaluation, metrics
-    from ._paths import recordings_root
-
-    _set_threads(options.threads)
-    if options.clips:
-        clips: Sequence = metrics.clips_from_list(
-            options.clips, recordings_root(options.root), seconds=options.seconds
-        )
-    else:
-        clips = [item for name in options.dataset for item in _load(options, name, options.split)]
-    names = [Path(path).name for path in options.codecs]
-    if len(set(names)) < len(names):
-        names = options.codecs
-    codecs = {
-        name: Codec.load(_codec_file(path))
-        for name, path in zip(names, options.codecs, strict=True)
-    }
-    rows = [evaluation.score_features(next(iter(codecs.values())), clips)]
-    for name, codec in codecs.items():
-        for kbps in sorted(options.kbps, reverse=True):
-            rows.append(evaluation.score_rate(codec, clips, name, kbps=kbps))
-    text = evaluation.table(rows)
-    print(text)
-    if options.out:
-        out = Path(options.out)
-        out.mkdir(parents=True, exist_ok=True)
-        evaluation.save_rows(rows, out / "scores.json")
-        write_whole(out / "table.md", (text + "\n").encode())
-        codec = list(codecs.values())[-1]
-        item = _picture(codec, clips, options.kbps, out / "spectrograms.png")
-        print(f"Table, scores and a picture of a typical clip ({item.label!r}) are in {out}")
-
-
-def _picture(codec: Codec, clips: Sequence, rates: Sequence[float], path: Path) -> datasets.Item:
-    """Draw the original and each rate of the clip with the median error; returns the clip."""
-    from . import evaluation, plots, spectral
-
-    item = evaluation.typical_clip(codec, clips)
-    heard = {"original": item.waveform}
-    for kbps in sorted(rates, reverse=True):
-        heard[f"{kbps:g} kbit/s"] = codec.reconstruct(item.waveform, kbps=kbps)
-    config = codec.features.config
-    pictures = {name: spectral.log_mel(waveform, config) for name, waveform in heard.items()}
-    plots.compare_spectrograms(pictures, config).savefig(path, dpi=80)
-    return item
-
-
-def compress(options: argparse.Namespace) -> None:
-    """A sound file to a packed file."""
-    out = options.output or Path(options.input).with_suffix(".vql")
-    _refuse_to_overwrite(out, options.force)
-    data = pretrained.compress(options.input, out, model=options.model, kbps=options.kbps)
-    packed = packing.unpack(data)
-    seconds = packed.samples / pretrained.load_pretrained(options.model).sample_rate
-    print(
-        f"{out}: {len(data)} bytes for {seconds:.2f} s, {8 * len(data) / seconds / 1000:.2f} "
-        f"kbit/s stored"
-    )
-
-
-def decompress(options: argparse.Namespace) -> None:
-    """A packed file to a sound file."""
-    out = options.output or Path(options.input).with_suffix(".wav")
-    _refuse_to_overwrite(out, options.force)
-    waveform, sample_rate = pretrained.decompress(options.input, model=options.model)
-    audio.save(out, waveform, sample_rate)
-    print(f"{out}: {len(waveform) / sample_rate:.2f} s at {sample_rate} Hz")
-
-
-def reconstruct(options: argparse.Namespace) -> None:
-    """A sound file to what is heard of it: a page with several rates, or the sound of one."""
-    from . import reconstruct
-
-    out = reconstruct.destination(options.input, options.output, options.kbps)
-    _refuse_to_overwrite(out, options.force)
-    if out.suffix.lower() == ".html":
-        page = reconstruct.page(options.input, model=options.model, rates=options.kbps)
-        page.save(out)
-        print(f"{out}: open it in a browser to listen to")
-        for version in page.versions:
-            print(f"  {version.label}: {version.bits}")
-        return
-    kbps = options.kbps[0] if options.kbps else 1.0
-    data = pretrained.compress(options.input, model=options.model, kbps=kbps)
-    waveform, sample_rate = pretrained.decompress(data, model=options.model)
-    audio.save(out, waveform, sample_rate)
-    print(f"{out}: {len(waveform) / sample_rate:.2f} s, from {len(data)} bytes")
-
-
-def info(options: argparse.Namespace) -> None:
-    """What a packed file or a codec holds."""
-    path = Path(options.input)
-    if path.suffix == ".safetensors" or path.is_dir():
-        print(json.dumps(Codec.load(_codec_file(path)).describe(), indent=1))
-        return
-    data = pretrained.read(path)
-    packed = packing.unpack(data)
-    print(
-        f"{path}: {len(data)} bytes, {packed.samples} samples, quality {packed.quality}, "
-        f"gain {packed.gain_db:+g} dB, made with the weights {packed.identity.hex()}"
-    )
-
-
-def download(options: argparse.Namespace) -> None:
-    """Fetch a data set into the download folder."""
-    from . import datasets
-
-    print(datasets.download(options.name, version=options.version, root=options.root))
-
-
-def _load(options: argparse.Namespace, name: str, split: str) -> datasets.Dataset:
-    from . import datasets
-
-    words = None if name == "librispeech" else options.words  # it has sentences
-    dataset = datasets.load(name, split, root=options.root, words=words, seconds=1.0)
-    dataset = dataset.scan()  # silent, too short and unreadable clips teach nothing
-    for note in dataset.notes:
-        print(note)
-    if not len(dataset):
-        raise ValueError(f"no clip of the {split} split can be used: {' '.join(dataset.notes)}")
-    return dataset
-
-
-def _holds_a_run(folder: str | Path) -> bool:
-    return (Path(folder) / "last.safetensors").exists()
-
-
-def _set_threads(threads: int | None) -> None:
-    import torch
-
-    if threads is not None:
-        if threads < 1:
-            raise ValueError(f"--threads is {threads}: give a number from 1, or leave it out")
-        torch.set_num_threads(threads)
-
-
-def _codec_file(path: str | Path) -> Path:
-    """The codec in a run's folder, or the file itself."""
-    path = Path(path)
-    return path / "codec.safetensors" if path.is_dir() else path
-
-
-def _refuse_to_overwrite(path: str | Path, force: bool) -> None:
-    if Path(path).exists() and not force:
-        raise ValueError(f"{path} exists already: give another name, or -f to replace it")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vqlab", description="Hear a neural codec being built: train, compress, decompress."
     )
     parser.add_argument("--version", action="version", version=f"vqlab {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    p = commands.add_parser("train", help="learn a codec from recordings")
-    p.set_defaults(run=train)
+    p = verbs.add_parser("train", help="learn a codec from recordings")
+    p.set_defaults(run=commands.train)
     p.add_argument("--out", required=True, metavar="FOLDER", help="where the run is kept; an "
                    "unfinished run with the same settings goes on there")  # fmt: skip
     _add_data(p)
     budget = p.add_mutually_exclusive_group(required=True)
     budget.add_argument("--minutes", type=float, help="how long to train")
     budget.add_argument("--steps", type=int, help="how long to train; exactly repeatable")
-    p.add_argument("--model", default="speech", choices=["speech", "variable_speech"],
-                   help="speech: that of the notebooks; variable_speech: that of the weights that "
-                   "ship")  # fmt: skip
+    p.add_argument("--model", choices=["speech", "variable_speech"],
+                   help="speech (default): that of the notebooks; variable_speech: that of the "
+                   "weights that ship")  # fmt: skip
     p.add_argument("--start", metavar="RUN", help="go on from these weights with a new budget")
     p.add_argument("--codebook-size", type=int, metavar="K", help="codes of a stage")
     p.add_argument("--stages", type=int, help="of the residual quantiser")
     p.add_argument("--speeds", type=float, nargs="*", default=[], metavar="FACTOR",
                    help="learn from copies at these speeds too, such as 0.9 1.1")  # fmt: skip
-    p.add_argument("--hop-length", type=int, default=160, metavar="SAMPLES")
+    p.add_argument("--hop-length", type=int, metavar="SAMPLES", help="default: 160")
     p.add_argument("--learning-rate", type=float, default=5e-4)
     p.add_argument("--batch-size", type=int, default=16)
     p.add_argument("--seed", type=int, default=0)
@@ -300,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--device", help="cpu, cuda or mps (default: the fastest there is)")
     p.add_argument("--threads", type=int, help="of the processor (default: all)")
 
-    p = commands.add_parser("evaluate", help="score codecs on test speakers")
-    p.set_defaults(run=evaluate)
+    p = verbs.add_parser("evaluate", help="score codecs on test speakers")
+    p.set_defaults(run=commands.evaluate)
     p.add_argument("codecs", nargs="+", metavar="RUN", help="folders of runs, or codec files")
     _add_data(p)
     p.add_argument("--split", default="test", choices=["train", "validation", "test", "all"])
@@ -313,16 +83,16 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--threads", type=int, help="of the processor (default: all)")
 
     for name, run, wanted, output in (
-        ("compress", compress, "a sound file to a small file of codes", "IN.vql"),
-        ("decompress", decompress, "a small file of codes to sound", "IN.wav"),
+        ("compress", commands.compress, "a sound file to a small file of codes", "IN.vql"),
+        ("decompress", commands.decompress, "a small file of codes to sound", "IN.wav"),
         (
             "reconstruct",
-            reconstruct,
+            commands.reconstruct,
             "both at once: a page to listen to several rates, or the sound of one",
             "IN.reconstructed.html, a page; one sound if it ends in .wav or .flac",
         ),
     ):
-        p = commands.add_parser(name, help=wanted)
+        p = verbs.add_parser(name, help=wanted)
         p.set_defaults(run=run)
         p.add_argument("input", metavar="IN")
         p.add_argument("output", metavar="OUT", nargs="?", help=f"default: {output}")
@@ -334,12 +104,12 @@ def _parser() -> argparse.ArgumentParser:
             p.add_argument("--kbps", type=float, nargs="+", metavar="RATE", help="of the files, at "
                            "most (default: 0.5 1.0 1.5 on a page, 1.0 for one sound)")  # fmt: skip
 
-    p = commands.add_parser("info", help="what a compressed file or a codec holds")
-    p.set_defaults(run=info)
+    p = verbs.add_parser("info", help="what a compressed file or a codec holds")
+    p.set_defaults(run=commands.info)
     p.add_argument("input")
 
-    p = commands.add_parser("download", help="fetch Speech Commands")
-    p.set_defaults(run=download)
+    p = verbs.add_parser("download", help="fetch Speech Commands")
+    p.set_defaults(run=commands.download)
     p.add_argument("name", choices=["speech_commands"])
     p.add_argument("--version", default="v0.02", choices=["v0.01", "v0.02"])
     p.add_argument("--root", help="where to (default: the user's download folder)")

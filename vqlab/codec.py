@@ -24,9 +24,8 @@ from tqdm.auto import tqdm
 from . import audio, models
 from .checkpoints import load_tensors, save_tensors
 from .datasets import Dataset
-from .features import Features
+from .features import Features, sharpen
 from .packing import packed_bytes
-from .quantize import QUALITY_STEPS
 from .spectral import MelConfig
 
 MOST_IN_MEMORY = 20_000
@@ -36,7 +35,7 @@ LEVEL_DB = -20.0
 """Level every sound is brought to before it is coded: RMS of its loudest 0.4 s, in dBFS."""
 
 
-LOWEST_QUALITY, HIGHEST_QUALITY = QUALITY_STEPS, 255
+LOWEST_QUALITY, HIGHEST_QUALITY = 0, 255
 """The first gives every position one stage; a packed file holds the quality in a byte."""
 
 
@@ -66,7 +65,8 @@ class Codec:
     """A model with its features: waveforms in, codes out, and back.
 
     With ``level_db`` every sound is brought to that level before it is coded, and back to its own
-    afterwards; with None it is coded as it is.
+    afterwards; with None it is coded as it is. ``contrast`` is that of the post-filter
+    (:func:`~vqlab.features.sharpen`) between decoder and inversion.
     """
 
     def __init__(
@@ -75,12 +75,14 @@ class Codec:
         features: Features,
         *,
         level_db: float | None = LEVEL_DB,
+        contrast: float = 0.0,
         model: models.Autoencoder | None = None,
         trained: dict[str, Any] | None = None,
     ) -> None:
         self.recipe = recipe
         self.features = features
         self.level_db = level_db
+        self.contrast = contrast
         self.model = model if model is not None else recipe.build()
         self.trained = trained or {}
 
@@ -153,9 +155,15 @@ class Codec:
             where a position has none. The codes are searched for instead of taking the nearest in
             every stage. :meth:`quality_for` finds the quality of a rate.
 
-        Raises ``ValueError`` for an empty waveform, more than one channel, NaN or infinity, and a
-        number of ``stages`` that the model does not have.
+        Raises ``ValueError`` for an empty waveform, more than one channel, NaN or infinity, a
+        number of ``stages`` or a ``quality`` that does not exist, and for both at once.
         """
+        if stages is not None and quality is not None:
+            raise ValueError("give stages or a quality (or kbps), not both")
+        if quality is not None and not LOWEST_QUALITY <= quality <= HIGHEST_QUALITY:
+            raise ValueError(
+                f"quality is {quality}: it is a number from {LOWEST_QUALITY} to {HIGHEST_QUALITY}"
+            )
         if stages is not None and not 1 <= stages <= len(self.rates):
             raise ValueError(f"stages is {stages}, this model has 1 to {len(self.rates)} stages")
         x, gain_db = self._analyse(waveform)
@@ -193,10 +201,11 @@ class Codec:
     def quality_for(self, waveform: Tensor, kbps: float) -> int:
         """The highest quality at which the packed file of ``waveform`` has at most ``kbps``.
 
-        The file counts whole, with header and checksum. A sound so short that they alone are
-        too much gets the lowest quality. Raises ``ValueError`` where one stage already needs more.
+        The file counts whole, with header and checksum. Where these make even the lowest quality
+        too much, as on a short sound, that quality is taken all the same. Raises ``ValueError``
+        where the codes of one stage already need more.
         """
-        if self.rates[0] > 1000 * kbps + 1e-6:
+        if not self.rates[0] <= 1000 * kbps + 1e-6:  # so that NaN is refused too
             raise ValueError(
                 f"this model has no rate of {kbps:g} kbit/s: ask for {self.rates[0] / 1000:g} or "
                 "more"
@@ -220,6 +229,8 @@ class Codec:
     ) -> Tensor:
         """Waveform ``(samples,)`` of codes ``(1, stages, *positions)``; the gain is undone."""
         x = self.model.eval().decode(codes.to(self.device))[..., : self.features.frames(samples)]
+        if self.contrast:
+            x = sharpen(x, self.contrast)
         waveform = self.features.synthesise(x, samples, n_iter=n_iter)[0].cpu()
         return waveform / 10 ** (gain_db / 20)
 
@@ -240,6 +251,7 @@ class Codec:
             "recipe": dataclasses.asdict(self.recipe),
             "features": dataclasses.asdict(self.features),
             "level_db": self.level_db,
+            "contrast": self.contrast,
             "trained": self.trained,
         }
 
@@ -256,6 +268,7 @@ class Codec:
             features = dict(described["features"])
             features["config"] = MelConfig(**features["config"])
             recipe = Recipe(**described["recipe"])
+            _check_description(described, tensors)
             with torch.device("meta"):  # shapes alone: a false description must not fill the memory
                 shapes = {name: t.shape for name, t in _kept(recipe.build().state_dict()).items()}
             if shapes != {name: tensor.shape for name, tensor in tensors.items()}:
@@ -264,6 +277,7 @@ class Codec:
                 recipe,
                 Features(**features),
                 level_db=described["level_db"],
+                contrast=described["contrast"],
                 trained=described["trained"],
             )
             codec.model.load_state_dict(_with_averages(codec.model.state_dict(), tensors))
@@ -308,6 +322,20 @@ class Levelled(Sequence[Tensor]):
             faster = audio.resample(waveform, rate, round(rate / self.speeds[which]))
             waveform = audio.fit_length(faster, len(waveform))
         return self.codec.normalise(waveform)[0]
+
+
+def _check_description(described: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Raise ``ValueError`` for numbers that no saved codec has, before any are built from."""
+    for name, value in described["recipe"]["options"].items():
+        counts = name == "stages" or name.endswith("blocks")  # each of them has tensors of its own
+        if isinstance(value, int) and value > (len(tensors) if counts else 65_536):
+            raise ValueError(f"its description says {name} = {value}")
+    for name in ("level_db", "contrast"):
+        value = described[name]
+        if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+            raise ValueError(f"its description says {name} = {value!r}")
+    if not all(torch.isfinite(t).all() for t in tensors.values() if t.is_floating_point()):
+        raise ValueError("its weights hold NaN or infinity")
 
 
 def _kept(state: dict[str, Tensor]) -> dict[str, Tensor]:

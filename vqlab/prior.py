@@ -130,6 +130,7 @@ class Prior(nn.Module):
         positions: int | None = None,
         temperature: float = 1.0,
         top_p: float = 1.0,
+        guidance: float = 1.0,
         seed: int = 0,
         start: Tensor | None = None,
     ) -> Tensor:
@@ -138,6 +139,9 @@ class Prior(nn.Module):
         temperature : logits are divided by it; below 1 the probable becomes more probable
         top_p : each code is drawn from the fewest codes that together have this probability
             ("nucleus sampling", Holtzman et al. 2020); 1 leaves all in
+        guidance : above 1, what the word makes more probable than any word does is overstated:
+            the draw is from p(code | word)^g * p(code)^(1-g), made to sum to 1 (Ho and Salimans
+            2022, "classifier-free guidance"); 1 leaves it as it is
         start : int64 (stages, k), (1, stages, k) or (n, stages, k) codes that every row begins
             with, as of half a spoken word
         Raises ValueError for an unknown word, a wrong start, and numbers out of range.
@@ -145,7 +149,7 @@ class Prior(nn.Module):
         positions = self.positions if positions is None else positions
         for name, value, most in (
             ("n", n, 100_000), ("positions", positions, self.positions),
-            ("temperature", temperature, 100.0), ("top_p", top_p, 1.0),
+            ("temperature", temperature, 100.0), ("top_p", top_p, 1.0), ("guidance", guidance, 20),
         ):  # fmt: skip
             if not 0 < value <= most:
                 raise ValueError(f"{name} is {value}: it must be more than 0, at most {most}")
@@ -161,17 +165,25 @@ class Prior(nn.Module):
             codes = start.expand(n, -1, -1)
         self.eval()
         number, codes = self.word_numbers(word, n).to(self.device), codes.to(self.device)
+        guided = guidance != 1 and word is not None
+        if guided:  # every row twice: knowing the word, and not
+            number = torch.cat([number, self.word_numbers(None, n).to(self.device)])
+            codes = torch.cat([codes, codes])
         generator = torch.Generator().manual_seed(seed)
         todo = range(codes.shape[2], positions)
         for _ in tqdm(todo, "drawing codes", delay=2, leave=False):
             h = self._read(codes, number)[:, -1]  # (n, width)
             column = []
             for stage, head in enumerate(self.head):
-                drawn = _draw(head(h).cpu(), temperature, top_p, generator)
-                column.append(drawn.to(self.device))
+                logits = head(h).cpu().log_softmax(dim=1)
+                if guided:
+                    told, untold = logits.chunk(2)
+                    logits = untold + guidance * (told - untold)
+                drawn = _draw(logits, temperature, top_p, generator).to(self.device)
+                column.append(torch.cat([drawn, drawn]) if guided else drawn)
                 h = h + self.code[stage](column[-1])
             codes = torch.cat([codes, torch.stack(column, dim=1)[..., None]], dim=2)
-        return codes.cpu().clone()
+        return codes[:n].cpu().clone()
 
     def _check(self, codes: Tensor) -> None:
         sizes = torch.tensor(self.codebook_sizes, device=codes.device)[:, None]
@@ -254,11 +266,14 @@ def load_prior(path: str | Path | None = None, *, codec: Codec | None = None) ->
     return Prior.load(path, codec=codec or load_pretrained("speech"))
 
 
-def voice(codec: Codec, codes: Tensor) -> Tensor:
-    """Sound of each row of codes (n, stages, positions): waveforms (n, samples)."""
+def voice(codec: Codec, codes: Tensor, *, n_iter: int = 32) -> Tensor:
+    """Sound of each row of codes (n, stages, positions): waveforms (n, samples).
+
+    n_iter : of the inversion, see `Codec.decode`
+    """
     samples = codes.shape[2] * codec.model.stride * codec.features.config.hop_length
     bar = tqdm(codes, "decoding", delay=2, leave=False)
-    return torch.stack([codec.decode(row[None], samples) for row in bar])
+    return torch.stack([codec.decode(row[None], samples, n_iter=n_iter) for row in bar])
 
 
 def _head(width: int, size: int, dropout: float) -> nn.Module:

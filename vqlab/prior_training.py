@@ -35,7 +35,7 @@ def fit(
     *,
     steps: int,
     batch_size: int = 32,
-    learning_rate: float = 1e-3,
+    learning_rate: float = 3e-3,
     weight_decay: float = 0.1,
     seed: int = 0,
     report_every: int = 100,

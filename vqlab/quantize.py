@@ -82,7 +82,8 @@ class ResidualQuantizer(nn.Module):
     Bitrate Residual Vector Quantization for Audio Coding"): silence needs few, a vowel many. Here
     the depth follows from the code of the first stage, which tells how loud a position is: `depth`
     says how, `loudness (K,)` is what was learned about each code, and a decoder that has the first
-    codes knows all depths. Codes that are left out are -1.
+    codes knows all depths. Codes that are left out are -1. `search` finds better codes than the
+    nearest of every stage, which `forward` takes.
     """
 
     loudness: Tensor
@@ -133,9 +134,12 @@ class ResidualQuantizer(nn.Module):
         quality : `QUALITY_STEPS` times the number of stages of the loudest positions. Whole
         numbers decide, made from the float16 values that are stored: equal on every machine.
         """
-        units = QUALITY_STEPS * STAGES_PER_LOUDNESS * (self.loudness.half().double() - LOUDEST)
-        offsets = units.round().long()  # (K,)
-        return ((quality + offsets[first]) // QUALITY_STEPS).clamp(1, self.stages)
+        loudness = self.loudness.cpu().half().double()  # not every device has doubles
+        offsets = (
+            (QUALITY_STEPS * STAGES_PER_LOUDNESS * (loudness - LOUDEST)).round().long()
+        )  # (K,)
+        depth = (quality + offsets[first.cpu()]) // QUALITY_STEPS
+        return depth.clamp(1, self.stages).to(first.device)
 
     @torch.no_grad()
     def start(self, z: Tensor) -> None:
@@ -205,7 +209,7 @@ class ResidualQuantizer(nn.Module):
 
     @torch.no_grad()
     def search(self, z: Tensor, depth: Tensor, *, beam: int = 8) -> Tensor:
-        """Codes (batch, stages, *positions) whose sum comes nearer to z than greedy choice does.
+        """Codes (batch, stages, *positions) with sums nearer to z, as a rule, than greedy ones.
 
         Taking the nearest code in every stage is greedy: a code that is a little farther away can
         leave a residual that the next stages code better. So the `beam` best partial sums are kept
@@ -213,24 +217,27 @@ class ResidualQuantizer(nn.Module):
         it. z (batch, dim, *positions); depth int64 (batch, *positions), -1 stands beyond it.
         """
         check_shape(z, self.dim)
-        rows, codebooks = to_vectors(z.float()), [layer.codebook for layer in self.layers]
-        first = nearest_codes(rows, codebooks[0])  # type: ignore[arg-type]
-        left = depth.reshape(-1)
-        found = torch.full((len(rows), self.stages), -1, device=z.device)
+        pieces = zip(to_vectors(z.float()).split(1024), depth.reshape(-1).split(1024), strict=True)
+        found = torch.cat([self._search_rows(rows, left, beam) for rows, left in pieces])
+        return found.reshape(z.shape[0], *z.shape[2:], self.stages).movedim(-1, 1)
+
+    def _search_rows(self, rows: Tensor, depth: Tensor, beam: int) -> Tensor:
+        """Codes (n, stages) of rows (n, dim) with depths (n,)."""
+        codebooks: list[Tensor] = [layer.codebook for layer in self.layers]  # type: ignore[misc]
+        first = nearest_codes(rows, codebooks[0])
+        found = torch.full((len(rows), self.stages), -1, device=rows.device)
         found[:, 0] = first
-        residual = (rows - lookup(first, codebooks[0])).unsqueeze(1)  # type: ignore[arg-type]
-        paths = first.reshape(-1, 1, 1)  # (n, beam, stages so far)
-        still = torch.arange(len(rows), device=z.device)
+        residual = (rows - lookup(first, codebooks[0])).unsqueeze(1)  # (n, paths, dim)
+        paths = first.reshape(-1, 1, 1)  # (n, paths, stages so far)
+        still = torch.arange(len(rows), device=rows.device)
         for stage in range(1, self.stages):
-            more = left[still] > stage
+            more = depth[still] > stage
             still, residual, paths = still[more], residual[more], paths[more]
             if not len(still):
                 break
-            codebook: Tensor = codebooks[stage]  # type: ignore[assignment]
-            residual, paths = extend_paths(residual, paths, codebook, beam)
+            residual, paths = extend_paths(residual, paths, codebooks[stage], beam)
             found[still, : stage + 1] = paths[:, 0]  # the best so far; those that go on replace it
-        shape = (z.shape[0], *z.shape[2:], self.stages)
-        return found.reshape(shape).movedim(-1, 1)
+        return found
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (batch, s, *positions) with s <= stages -> z (batch, dim, *positions), float32.

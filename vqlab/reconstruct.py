@@ -24,7 +24,7 @@ RATES = (0.5, 1.0, 1.5)
 """kbit/s that are tried where nobody says which."""
 
 MOST_SECONDS = 60
-"""Length of recording that a page takes. Of four versions of a minute it gets 5 MB long."""
+"""Length of recording that a page takes. With four versions of a minute it has about 6 MB."""
 
 
 def destination(

@@ -118,6 +118,7 @@ def fit(
     seed: int = 0,
     device: str | torch.device | None = None,
     report_every: int = 100,
+    start: str | None = None,
     on_report: Callable[[Run], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
     progress: bool = True,
@@ -132,6 +133,8 @@ def fit(
     loss : of output and target; :func:`mel_loss` with ``features``, else the mean squared error.
     clip_norm : gradients longer than this are shortened to it (None: left as they are).
     augment : changes a batch of training items, before ``features``.
+    start : a name for the weights that ``model`` begins with, if they are not fresh; a run is gone
+        on with only by the same name.
     out : folder for checkpoints and reports. If it holds a run with the same settings, the
         training goes on where that stopped; with other settings it is refused.
     on_report : called with the run after each report, for live pictures.
@@ -158,6 +161,7 @@ def fit(
         "loss": getattr(loss, "__name__", str(loss)),
         "augment": getattr(augment, "__name__", None),
         "features": dataclasses.asdict(features) if features else None,
+        "start": start,
         "parameters": sum(p.numel() for p in model.parameters()),
     }  # fmt: skip
     folder = Path(out) if out is not None else None

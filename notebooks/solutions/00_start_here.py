@@ -10,14 +10,14 @@ def seconds(samples, sample_rate):
     return samples / sample_rate
 
 
-def bits_per_second(positions, stages, codebook_size, seconds):
-    """One code for each position and stage, log2(codebook_size) bits each."""
-    return positions * stages * math.log2(codebook_size) / seconds
+def bits_per_second(count, codebook_size, seconds):
+    """log2(codebook_size) bits for each code."""
+    return count * math.log2(codebook_size) / seconds
 
 
-def file_bytes(positions, stages, bits):
+def file_bytes(count, bits):
     """10 bytes of header, the codes without gaps, 2 bytes of checksum."""
-    return 10 + math.ceil(positions * stages * bits / 8) + 2
+    return 10 + math.ceil(count * bits / 8) + 2
 
 
 def unpack_bits(data, count, bits):

@@ -20,7 +20,7 @@ from pathlib import Path
 import soundfile
 
 from vqlab import _paths
-from vqlab.datasets.items import Entry, counted
+from vqlab.datasets.items import Entry, counted, sentence
 
 VALIDATION_SPEAKERS = 8
 
@@ -70,8 +70,16 @@ def index(
     notes = [f"LibriSpeech: {counted(len(chosen), 'utterance')} in the {split} split."]
     if seconds is None:
         return chosen, labels, notes
-    pieces = []
+    if not seconds > 0:
+        raise ValueError(f"seconds is {seconds}; give a positive number, or None.")
+    pieces, unreadable = [], []
     for entry in chosen:
-        whole = int(soundfile.info(str(entry.path)).duration / seconds)
+        try:
+            whole = int(soundfile.info(str(entry.path)).duration / seconds)
+        except RuntimeError:  # soundfile's own error is one
+            unreadable.append(entry.path)
+            continue
         pieces += [dataclasses.replace(entry, start=i * seconds) for i in range(whole)]
+    if unreadable:
+        notes.append(sentence("unreadable", unreadable, dropped=True))
     return pieces, labels, notes
