@@ -269,14 +269,12 @@ def rate_quality(
                 x, y, marker, color=color, label=family, linestyle="-" if strong else "none",
                 linewidth=2, markersize=8 if strong else 6, zorder=3 if strong else 2,
             )  # fmt: skip
-        for point in points:
-            if point["kbps"] is None and point[measure]:
-                ax.axhline(point[measure][0], color="0.55", linestyle="--", linewidth=1, zorder=0)
-                place = (0.006, point[measure][0])
-                across = ax.get_yaxis_transform()
-                ax.text(
-                    *place, point["name"], transform=across, va="bottom", fontsize=8, color="0.3"
-                )
+        limits = [point for point in points if point["kbps"] is None and point[measure]]
+        for number, point in enumerate(limits):
+            ax.axhline(point[measure][0], color="0.55", linestyle="--", linewidth=1, zorder=0)
+            # Each name farther to the right: two lines may lie close together.
+            place, across = (0.006 + 0.2 * number, point[measure][0]), ax.get_yaxis_transform()
+            ax.text(*place, point["name"], transform=across, va="bottom", fontsize=8, color="0.3")
         ax.set(xscale="log", ylabel=title, xlim=(0.75 * min(rates), 1.35 * max(rates)))
         ax.margins(y=0.08)
         ax.grid(color="0.92", linewidth=0.7)
