@@ -35,9 +35,9 @@ def entropy_bits(counts: Tensor) -> Tensor:
 def batch_perplexity(codes: Tensor, codebook_size: int) -> Tensor:
     """Perplexity (0-dim, between 1 and codebook_size) of the codes (n,) of one batch.
 
-    It depends on the size of the batch: 800 vectors cannot show more than 800 of 1024 codes, and
-    neighbouring vectors of the same sound are alike. In the log of the shipped weights a batch has
-    about 300 of 1024, while over 100 batches every code is used and the perplexity is about 830.
+    It depends on the size of the batch: 400 vectors cannot show more than 400 of 1024 codes, and
+    neighbouring vectors of the same sound are alike. At step 11,750 in the log of the shipped
+    weights, the mean over the 16 stages is 112 for a batch, and 477 over 250 batches together.
     Judge a codebook by `CodebookStats`, not by this number.
     """
     return 2 ** entropy_bits(count_codes(codes, codebook_size))

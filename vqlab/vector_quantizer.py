@@ -202,7 +202,8 @@ class VectorQuantizer(nn.Module):
     def _trial(self, fair: Tensor) -> Tensor:
         """The count a fresh code begins with, from the mean count `fair` of a code (0-dim).
 
-        Twice the limit of a restart is time for ln 2 / -ln 0.99 = 70 batches to prove itself. It is
+        Twice the limit of a restart is time for ln 2 / -ln 0.99 = 70 batches to prove itself (more
+        after a k-means start from far more vectors than a batch has, which counts those). It is
         little on purpose: a code with little weight of its own quickly follows the vectors that
         choose it, and codes which the encoder leaves behind in its first steps are soon replaced;
         with the full share they would wait for ln `restart_below` / ln 0.99 batches.
