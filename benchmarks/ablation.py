@@ -48,17 +48,21 @@ def greedy(codec: Codec, sound: Tensor, clip: Tensor, kbps: float) -> Tensor:
 
 def even(codec: Codec, sound: Tensor, clip: Tensor, kbps: float) -> Tensor:
     """The most stages that fit, everywhere; searched for as the shipped codec does."""
-    first = codec.encode(clip, 1)[0]
+    codes = codec.encode(clip)[0]
     most = 1000 * kbps * len(clip) / codec.sample_rate / 8
-    sizes = [
-        packing.packed_bytes(len(clip), stages * first.numel(), codec.bits_per_code)
-        for stages in range(1, len(codec.rates) + 1)
-    ]
+    sizes = [stored_bytes(codec, clip, codes[:, :n]) for n in range(1, len(codec.rates) + 1)]
     stages = max(n for n, size in enumerate(sizes, start=1) if size <= most or n == 1)
-    x, _ = codec._analyse(sound)
+    x = codec.features.analyse(codec.normalise(sound)[0].unsqueeze(0))
+    missing = -x.shape[-1] % codec.model.stride
+    x = torch.cat([x, x[..., -1:].expand(*x.shape[:-1], missing)], dim=-1)
     depth = torch.full((1, x.shape[-1] // codec.model.stride), stages)
     with torch.no_grad():
         return codec.model.bottleneck.search(codec.model.encoder(x), depth)
+
+
+def stored_bytes(codec: Codec, clip: Tensor, codes: Tensor) -> int:
+    """The size of the packed file of ``clip`` with these codes."""
+    return packing.overhead(len(clip)) + len(codec.tables.encode(codes[0].numpy()))
 
 
 def score(codec: Codec, clips: list, kbps: float, coder: Coder) -> dict[str, Any]:
@@ -69,8 +73,7 @@ def score(codec: Codec, clips: list, kbps: float, coder: Coder) -> dict[str, Any
         nonlocal stored, seconds
         clip = sound[PAD:-PAD]
         codes, (_, gain_db) = coder(codec, sound, clip, kbps), codec.normalise(sound)
-        count = int((coder(codec, clip, clip, kbps) >= 0).sum())
-        stored += 8 * packing.packed_bytes(len(clip), count, codec.bits_per_code)
+        stored += 8 * stored_bytes(codec, clip, coder(codec, clip, clip, kbps))
         seconds += len(clip) / codec.sample_rate
         return codec.decode(codes, len(sound), gain_db)
 

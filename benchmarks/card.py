@@ -19,7 +19,8 @@ from torch import Tensor
 import vqlab
 from vqlab import datasets, metrics
 from vqlab.checkpoints import write_whole
-from vqlab.codec import Codec, loudest
+from vqlab.codec import Codec
+from vqlab.levels import loudest
 
 PAD = 8000
 FEWEST = 5  # clips of a word; rarer ones are put together

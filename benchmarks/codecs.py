@@ -37,7 +37,6 @@ from vqlab.checkpoints import write_whole
 from vqlab.codec import Codec
 from vqlab.datasets import Item
 from vqlab.packing import unpack
-from vqlab.pretrained import pack_waveform
 
 from peers import RATE, Coded, Coder, installed, padded  # isort: skip
 from scoring import Listener, Results, score_all, summarise  # isort: skip
@@ -111,11 +110,11 @@ class Ours:
 
     def code(self, clip: Tensor) -> Coded:
         codec, sound = self.codec, padded(clip)
-        quality = codec.quality_for(clip, self.kbps)
-        data = pack_waveform(codec, clip, quality)
-        codes, gain_db = codec.encode(sound, quality=quality)
+        data = codec.compress(clip, self.kbps)
+        packed = unpack(data)
+        codes, gain_db = codec.encode(sound, quality=packed.quality)
         waveform = codec.decode(codes, len(sound), gain_db)
-        payload = 8 * len(unpack(data).payload) * RATE / len(clip) / 1000
+        payload = 8 * len(packed.payload) * RATE / len(clip) / 1000
         return Coded(waveform, payload, 8 * len(data))
 
 

@@ -3,7 +3,6 @@
 import json
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -12,8 +11,9 @@ from hypothesis import strategies as st
 import vqlab
 from vqlab import audio, packing
 from vqlab.checkpoints import save_tensors
-from vqlab.codec import Codec, Recipe, loudest
+from vqlab.codec import Codec, Recipe
 from vqlab.features import Features, tutorial_features
+from vqlab.levels import loudest
 from vqlab.spectral import MelConfig
 
 
@@ -121,7 +121,7 @@ def test_a_description_that_does_not_fit_its_weights_takes_no_memory(codec, tmp_
     """A file of kilobytes that describes a model of gigabytes is refused before that is made."""
     described = codec.describe()
     described["recipe"]["options"]["width"] = 20_000
-    save_tensors(codec._weights(), tmp_path / "x.safetensors", {"codec": json.dumps(described)})
+    save_tensors(codec._tensors(), tmp_path / "x.safetensors", {"codec": json.dumps(described)})
     devices, build = [], Recipe.build
 
     def spy(recipe):
@@ -158,9 +158,10 @@ def test_a_waveform_may_be_numpys(saved):
 
 
 def test_a_second_takes_the_bytes_it_should(saved):
-    # 50 positions of 2 stages of 5 bits are 62.5 bytes; 10 bytes of header, 2 of checksum.
-    assert len(vqlab.compress(tone(), model=saved, kbps=0.6)) == 63 + 12
-    assert len(vqlab.compress(tone(), model=saved, kbps=0.599)) == 32 + 12  # one stage
+    # Untrained tables: 50 positions of 2 stages of 5 bits are 62.5 bytes; 10 bytes of header, 2 of
+    # checksum.
+    assert len(vqlab.compress(tone(), model=saved, kbps=0.61)) in (62 + 12, 63 + 12)
+    assert len(vqlab.compress(tone(), model=saved, kbps=0.59)) in (31 + 12, 32 + 12)  # one stage
 
 
 def test_a_file_goes_there_and_back(saved, tmp_path):
@@ -186,79 +187,11 @@ def test_other_weights_are_noticed(saved, codec, tmp_path):
         vqlab.decompress(data, model=saved)
 
 
-def test_every_damaged_byte_is_noticed(saved):
-    data = vqlab.compress(tone(1600), model=saved)
-    for i in range(len(data)):
-        broken = bytearray(data)
-        broken[i] ^= 0x10
-        with pytest.raises(ValueError):
-            vqlab.decompress(bytes(broken), model=saved)
-
-
 def test_every_cut_is_noticed(saved):
     data = vqlab.compress(tone(1600), model=saved)
     for n in range(len(data)):
         with pytest.raises(ValueError):
             vqlab.decompress(data[:n], model=saved)
-
-
-@given(st.binary(max_size=200))
-def test_random_bytes_are_refused_in_one_sentence(data):
-    for prefix in (b"", b"VQL\0", b"VQL\1"):
-        with pytest.raises(ValueError) as caught:
-            packing.unpack(prefix + data)
-        assert "\n" not in str(caught.value)
-
-
-def test_a_header_that_promises_two_hours_is_refused():
-    data = packing.pack(b"ab", 4, 0.0, 16000 * 7200, np.zeros(4, int), 10)
-    with pytest.raises(ValueError, match="promises 115200000 samples"):
-        packing.unpack(data)
-
-
-def test_a_sound_that_is_too_long_is_refused_before_it_is_coded(saved, monkeypatch):
-    monkeypatch.setattr("vqlab.pretrained.MOST_SAMPLES", 16000)
-    assert vqlab.compress(tone(16000), model=saved)
-    with pytest.raises(ValueError, match="at most 1 s can be coded in one piece"):
-        vqlab.compress(tone(16001), model=saved)
-
-
-def test_codes_outside_the_codebook_are_refused(saved, tmp_path):
-    # 33 codes do not exist in a codebook of 32, but 5 bits cannot say so: a model of 20 can.
-    torch.manual_seed(0)
-    options = {"n_mels": 16, "dim": 8, "codebook_size": 20, "width": 16, "decoder_blocks": 1}
-    small = Codec(Recipe("speech", options), Features(MelConfig(n_fft=256, n_mels=16)))
-    small.save(tmp_path / "small.safetensors")
-    codes = np.full(small.grid(1600)[0], 31)
-    data = packing.pack(small.identity(), 8, 0.0, 1600, codes, small.bits_per_code)
-    with pytest.raises(ValueError):
-        vqlab.decompress(data, model=str(tmp_path / "small.safetensors"))
-
-
-@given(
-    st.integers(1, 12).flatmap(
-        lambda bits: st.tuples(
-            st.just(bits),
-            st.lists(st.integers(0, 2**bits - 1), min_size=2, max_size=60),
-            st.integers(1, packing.MOST_SAMPLES),
-            st.integers(-127, 127),
-        )
-    )
-)
-def test_packing_is_undone_exactly(case):
-    bits, values, samples, half_db = case
-    codes = np.array(values)
-    data = packing.pack(b"id", 77, half_db / 2, samples, codes, bits)
-    assert len(data) == packing.packed_bytes(samples, len(codes), bits)
-    packed = packing.unpack(data)
-    assert (packed.identity, packed.quality, packed.samples) == (b"id", 77, samples)
-    assert packed.gain_db == half_db / 2
-    unpacked = packing.unpack_bits(packed.payload, codes.size, bits)
-    assert np.array_equal(unpacked, codes.reshape(-1))
-
-
-def test_bits_by_hand():
-    assert packing.pack_bits(np.array([[5, 1], [7, 0]]), 3) == bytes([0b10100111, 0b10000000])
 
 
 def test_weights_that_were_trained_again_are_read_again(codec, tmp_path):
@@ -317,7 +250,7 @@ def test_loud_positions_get_more_codes(variable):
 
 @pytest.mark.parametrize("kbps", [0.4, 0.5, 0.7, 1.0])
 @pytest.mark.parametrize("samples", [8000, 16000, 40000])
-def test_a_file_is_at_most_as_large_as_asked_and_the_next_quality_is_larger(
+def test_a_file_is_at_most_as_large_as_asked_and_hardly_smaller(
     variable, saved_variable, kbps, samples
 ):
     sound = speech_like(3, samples)
@@ -326,20 +259,23 @@ def test_a_file_is_at_most_as_large_as_asked_and_the_next_quality_is_larger(
     codec = Codec.load(saved_variable)
     quality = codec.quality_for(sound, kbps)
     assert packing.unpack(data).quality == quality
-    if quality < 255:
-        larger = vqlab.pretrained.pack_waveform(codec, sound, quality + 1)
-        assert 8 * len(larger) / (samples / 16000) > 1000 * kbps
+    # The search for better codes moves the size a little, so the next one or two may still fit.
+    larger = codec.to_bytes(*pack_at(codec, sound, min(255, quality + 4)))
+    assert quality > 251 or 8 * len(larger) / (samples / 16000) > 1000 * kbps
+
+
+def pack_at(codec, sound, quality):
+    codes, gain_db = codec.encode(sound, quality=quality)
+    return codes, len(sound), gain_db, quality
 
 
 @given(st.integers(8, 255), st.integers(0, 20), st.integers(100, 20000))
 def test_codes_of_any_quality_come_back_from_bytes(saved_variable, quality, seed, samples):
     codec = vqlab.load_pretrained(saved_variable)
     sound = speech_like(seed, samples)
-    data = vqlab.pretrained.pack_waveform(codec, sound, quality)
     codes, gain_db = codec.encode(sound, quality=quality)
-    packed = packing.unpack(data)
-    assert torch.equal(vqlab.pretrained.unpack_codes(codec, packed), codes)
-    assert (packed.gain_db, packed.samples) == (gain_db, samples)
+    found = codec.from_bytes(codec.to_bytes(codes, samples, gain_db, quality))
+    assert torch.equal(found[0], codes) and found[1:] == (samples, gain_db)
 
 
 def test_a_very_short_sound_gets_the_lowest_quality(saved_variable):
@@ -353,7 +289,7 @@ def test_a_quality_that_does_not_fit_the_codes_is_refused(variable, saved_variab
     data[6] = 255
     body = bytes(data[:-2])
     data = body + packing.binascii.crc_hqx(body, 0).to_bytes(2, "big")
-    with pytest.raises(ValueError, match="bytes of codes where"):
+    with pytest.raises(ValueError, match="bytes too many or too few|cannot be decoded"):
         vqlab.decompress(data, model=saved_variable)
 
 
@@ -390,13 +326,13 @@ def test_speeds_multiply_the_clips_and_change_their_pitch(variable):
 )
 def test_a_description_with_impossible_numbers_is_refused_at_once(variable, tmp_path, change):
     described = json.dumps(variable.describe() | change)
-    save_tensors(variable._weights(), tmp_path / "x.safetensors", {"codec": described})
+    save_tensors(variable._tensors(), tmp_path / "x.safetensors", {"codec": described})
     with pytest.raises(ValueError, match="is not a vqlab codec: its description says"):
         Codec.load(tmp_path / "x.safetensors")
 
 
 def test_weights_that_are_not_numbers_are_refused(variable, tmp_path):
-    weights = variable._weights()
+    weights = variable._tensors()
     weights["bottleneck.loudness"] = weights["bottleneck.loudness"] * math.nan
     described = json.dumps(variable.describe())
     save_tensors(weights, tmp_path / "x.safetensors", {"codec": described})
@@ -417,10 +353,70 @@ def test_the_lowest_quality_gives_every_position_one_stage(variable):
     assert (codes[0, 1:] == -1).all() and (codes[0, 0] >= 0).all()
 
 
-def test_a_long_sound_is_searched_in_pieces_with_the_same_result(variable):
-    sound = speech_like(6, 16000 * 90)  # 2250 positions, more than two pieces
-    codes, _ = variable.encode(sound, quality=120)
-    z = variable.model.encoder(variable._analyse(sound)[0])
-    depth = (codes >= 0).sum(dim=1)
-    part = variable.model.bottleneck.search(z[..., 1000:1100], depth[:, 1000:1100])
-    assert torch.equal(part, codes[..., 1000:1100])
+def in_one_block(monkeypatch):
+    monkeypatch.setattr("vqlab.codec.BLOCK_SECONDS", 1e6)
+
+
+@pytest.mark.parametrize("seconds", [61, 90.003, 33])
+def test_a_long_sound_gets_the_codes_and_the_sound_of_the_whole(variable, monkeypatch, seconds):
+    sound = speech_like(6, round(16000 * seconds))
+    codes, gain_db = variable.encode(sound, quality=120)
+    heard = variable.decode(codes, len(sound), gain_db)
+    in_one_block(monkeypatch)
+    whole, gain = variable.encode(sound, quality=120)
+    assert gain == gain_db and codes.shape == whole.shape
+    assert (codes != whole).sum() <= 2  # a tie may fall the other way
+    expected = variable.decode(codes, len(sound), gain_db)
+    assert (heard - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+def test_the_loudest_part_is_found_across_the_pieces_it_is_looked_for_in():
+    sound = torch.zeros(16000 * 121)
+    sound[16000 * 60 - 3200 : 16000 * 60 + 3200] = 0.1  # 0.4 s around the end of the first minute
+    assert loudest(sound, 16000) == pytest.approx(-20, abs=0.01)
+
+
+def test_a_file_longer_than_a_block_is_coded_as_its_waveform(saved_variable, tmp_path):
+    sound = speech_like(2, 16000 * 40).clamp(-1, 1)
+    audio.save(tmp_path / "long.wav", sound, 16000)
+    data = vqlab.compress(tmp_path / "long.wav", tmp_path / "l.vql", model=saved_variable)
+    loaded, _ = audio.load(tmp_path / "long.wav")
+    assert data == vqlab.compress(loaded, model=saved_variable)
+    seconds = vqlab.pretrained.decompress_to(
+        tmp_path / "l.vql", tmp_path / "out.wav", model=saved_variable
+    )
+    heard, _ = audio.load(tmp_path / "out.wav")
+    expected, _ = vqlab.decompress(data, model=saved_variable)
+    assert seconds == 40 and (heard - expected.clamp(-1, 1)).abs().max() < 1e-4
+
+
+def test_tables_make_files_smaller_and_are_saved(variable, tmp_path):
+    torch.manual_seed(0)
+    fitted = Codec(variable.recipe, variable.features, model=variable.model)
+    before = fitted.to_bytes(*pack_at(fitted, speech_like(30), 24))
+    fitted.fit_tables([speech_like(seed) for seed in range(40)])
+    after = fitted.to_bytes(*pack_at(fitted, speech_like(30), 24))
+    assert len(after) < 0.97 * len(before)
+    fitted.save(tmp_path / "x.safetensors")
+    loaded = Codec.load(tmp_path / "x.safetensors")
+    assert loaded.identity() == fitted.identity() != variable.identity()
+    assert torch.equal(loaded.from_bytes(after)[0], fitted.from_bytes(after)[0])
+
+
+@pytest.mark.parametrize(
+    "name, change",
+    [
+        ("stage_0", lambda t: t * 0),
+        ("stage_1", lambda t: t[:-1]),
+        ("stage_0", lambda t: t[0]),
+        ("context", lambda t: t + 200),
+        ("context", lambda t: t[1:]),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(variable, tmp_path, name, change):
+    tensors = variable._tensors()
+    tensors[f"tables.{name}"] = change(tensors[f"tables.{name}"])
+    described = {"codec": json.dumps(variable.describe())}
+    save_tensors(tensors, tmp_path / "x.safetensors", described)
+    with pytest.raises(ValueError, match="tables of frequencies do not fit"):
+        Codec.load(tmp_path / "x.safetensors")

@@ -1,7 +1,11 @@
 """Download against a real server on this machine: whole, resumed, refused."""
 
+import dataclasses
+import gzip
 import hashlib
+import importlib
 import io
+import math
 import tarfile
 import threading
 import wave
@@ -12,7 +16,10 @@ from pathlib import Path
 import pytest
 
 from vqlab import datasets
-from vqlab.datasets.download import CHECKSUMS, _refuse_harmful, fetch, unpack
+from vqlab.datasets.archives import fetch, refuse_harmful, unpack
+from vqlab.datasets.download import CHECKSUMS
+
+downloads = importlib.import_module("vqlab.datasets.download")  # the function has its name
 
 
 def sound(seed: int) -> bytes:
@@ -61,6 +68,8 @@ class Server:
 
     def __init__(self) -> None:
         self.content = GOOD
+        self.files: dict[str, bytes] = {}  # by the last part of the address, before `content`
+        self.asked: list[str] = []
         self.knows_range = True
         self.wrong_start = False
         self.breaks_after: list[int] = []  # bytes sent before the connection is closed, per request
@@ -72,10 +81,12 @@ class Server:
             def do_GET(self) -> None:
                 wanted = self.headers.get("Range")
                 server.ranges.append(wanted)
+                server.asked.append(self.path.rpartition("/")[2])
+                content = server.files.get(server.asked[-1], server.content)
                 if server.status:
                     self.send_error(server.status)
                     return
-                start, total = 0, len(server.content)
+                start, total = 0, len(content)
                 if wanted and server.knows_range:
                     start = int(wanted.removeprefix("bytes=").removesuffix("-"))
                     if start >= total:
@@ -89,7 +100,7 @@ class Server:
                 self.send_header("Content-Length", str(total - start))
                 self.end_headers()
                 end = start + server.breaks_after.pop(0) if server.breaks_after else total
-                self.wfile.write(server.content[start:end])
+                self.wfile.write(content[start:end])
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -251,7 +262,7 @@ def test_a_harmful_archive_is_refused_and_nothing_is_left(server, tmp_path, harm
         get(server, root)
     assert files(tmp_path) == []
     with pytest.raises(ValueError):  # by our own rule, before tarfile's
-        _refuse_harmful(harmful)
+        refuse_harmful(harmful)
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
@@ -280,11 +291,22 @@ def test_checksums_are_those_of_torchaudio():
         assert theirs[address] == ours
 
 
-def test_an_unknown_set_or_version_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="'words'.*speech_commands"):
-        datasets.download("words", root=tmp_path)
-    with pytest.raises(ValueError, match=r"'v3'.*v0\.01, v0\.02"):
-        datasets.download(version="v3", root=tmp_path)
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("words", {}, "'words'.*speech_commands, nsynth, cifar10, mnist"),
+        ("speech_commands", {"version": "v3"}, r"'v3'.*v0\.01, v0\.02"),
+        ("nsynth", {"version": "v0.02"}, "version is for speech_commands"),
+        ("cifar10", {"split": "test"}, "split is for nsynth"),
+        ("nsynth", {"split": "valid"}, "'valid'.*test, validation, train"),
+        ("nsynth", {"url": "http://127.0.0.1:9/x"}, "say by split"),
+        ("mnist", {"sha256": "0" * 64}, "four files"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_what_is_allowed(tmp_path, name, options, said):
+    with pytest.raises(ValueError, match=said):
+        datasets.download(name, root=tmp_path, **options)
+    assert files(tmp_path) == []
 
 
 def test_a_warning_says_when_load_will_look_elsewhere_first(server, tmp_path, monkeypatch):
@@ -295,3 +317,152 @@ def test_a_warning_says_when_load_will_look_elsewhere_first(server, tmp_path, mo
     with pytest.warns(UserWarning, match=r"VQLAB_DATA.*mine"):
         target = datasets.download(url=server.url, sha256=GOOD_SHA256)
     assert target.is_relative_to(tmp_path / "cache")
+
+
+# NSynth, CIFAR-10, MNIST
+
+
+def packed(folder: str, contents: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as tar:
+        for name, content in contents.items():
+            tar.addfile(member(f"{folder}/{name}", size=len(content)), io.BytesIO(content))
+    return file.getvalue()
+
+
+def known(monkeypatch, table: dict, key: str, content: bytes, algorithm: str, count: int) -> None:
+    """Let the set be a small one: its checksum, its number of files, its room on disk."""
+    small = dataclasses.replace(
+        table[key],
+        checksum=f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}",
+        files=(table[key].files[0], count),
+        needs=1000,
+    )
+    monkeypatch.setitem(table, key, small)
+
+
+NOTES = {
+    f"audio/{name}.wav": sound(n)
+    for n, name in enumerate(("bass_electronic_018-060-075", "reed_acoustic_011-060-050"))
+}
+
+
+def test_a_part_of_nsynth_is_checked_by_its_md5_unpacked_and_loaded(server, tmp_path, monkeypatch):
+    server.content = packed("nsynth-test", {**NOTES, "examples.json": b"{}"})
+    known(monkeypatch, downloads._NSYNTH, "test", server.content, "md5", 2)
+    server.breaks_after = [1000]
+    target = datasets.download("nsynth", split="test", root=tmp_path, url=server.url)
+    assert target == tmp_path / "nsynth" / "nsynth-test"
+    assert server.ranges == [None, "bytes=1000-"]
+    assert files(target) == [*sorted(NOTES), "examples.json"]
+    assert files(tmp_path / "nsynth") == [f"nsynth-test/{name}" for name in files(target)]
+    assert datasets.load("nsynth", "test", root=tmp_path).labels == ["bass", "reed"]
+    datasets.download("nsynth", split="test", root=tmp_path, url=server.url)
+    assert len(server.ranges) == 2
+
+
+def test_a_wrong_md5_is_refused_and_nothing_is_left(server, tmp_path, monkeypatch):
+    server.content = packed("nsynth-test", NOTES)
+    monkeypatch.setattr(downloads, "_need_room", lambda *_: None)
+    wrong = hashlib.md5(server.content).hexdigest()
+    with pytest.raises(ValueError, match=f"MD5 {wrong}, not 5e6f8719bf7e16ad"):
+        datasets.download("nsynth", split="test", root=tmp_path, url=server.url)
+    assert files(tmp_path) == []
+
+
+def test_all_of_nsynth_is_three_archives_the_smallest_first(server, tmp_path, monkeypatch):
+    for split, folder in (("train", "train"), ("validation", "valid"), ("test", "test")):
+        content = packed(f"nsynth-{folder}", NOTES)
+        known(monkeypatch, downloads._NSYNTH, split, content, "md5", 2)
+        address = f"{server.url.removesuffix('set.tar.gz')}nsynth-{folder}.jsonwav.tar.gz"
+        server.files[address.rpartition("/")[2]] = content
+        moved = dataclasses.replace(downloads._NSYNTH[split], url=address)
+        monkeypatch.setitem(downloads._NSYNTH, split, moved)
+    assert datasets.download("nsynth", root=tmp_path) == tmp_path / "nsynth"
+    assert server.asked == [f"nsynth-{part}.jsonwav.tar.gz" for part in ("test", "valid", "train")]
+    assert len(files(tmp_path)) == 6
+
+
+def test_an_incomplete_nsynth_is_left_as_it_is(tmp_path):
+    clip = tmp_path / "nsynth" / "nsynth-test" / "audio" / "reed_acoustic_011-060-050.wav"
+    clip.parent.mkdir(parents=True)
+    clip.write_bytes(sound(0))
+    with pytest.raises(FileExistsError, match="1 of 4,096 notes"):
+        datasets.download("nsynth", split="test", root=tmp_path)
+    assert clip.read_bytes() == sound(0)
+
+
+def test_an_archive_of_another_folder_is_refused(server, tmp_path):
+    server.content = packed("nsynth-valid", NOTES)
+    with pytest.raises(ValueError, match="no folder nsynth-test"):
+        datasets.download(
+            "nsynth", split="test", root=tmp_path, url=server.url,
+            sha256=hashlib.sha256(server.content).hexdigest(),
+        )  # fmt: skip
+    assert files(tmp_path) == []
+
+
+def test_cifar_is_downloaded_unpacked_and_loaded(server, tmp_path):
+    names = [*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin"]
+    server.content = packed("cifar-10-batches-bin", dict.fromkeys(names, bytes(3073)))
+    digest = hashlib.sha256(server.content).hexdigest()
+    target = datasets.download("cifar10", root=tmp_path, url=server.url, sha256=digest)
+    assert target == tmp_path / "cifar10" / "cifar-10-batches-bin"
+    assert files(target) == sorted(names)
+    assert len(datasets.load_pictures("cifar10", "train", root=tmp_path)) == 4
+    (target / "data_batch_2.bin").unlink()
+    with pytest.raises(FileExistsError, match="5 of 6 batches"):
+        datasets.download("cifar10", root=tmp_path, url=server.url)
+
+
+def idx(*sizes: int) -> bytes:
+    header = bytes([0, 0, 8, len(sizes)]) + b"".join(n.to_bytes(4, "big") for n in sizes)
+    return gzip.compress(header + bytes(math.prod(sizes)))
+
+
+def test_mnist_is_four_files_each_of_them_checked(server, tmp_path, monkeypatch):
+    for name in downloads._MNIST_FILES:
+        content = idx(*((12, 28, 28) if "images" in name else (12,)))
+        server.files[f"{name}.gz"] = content
+        monkeypatch.setitem(downloads._MNIST_FILES, name, hashlib.sha256(content).hexdigest())
+    url = server.url.removesuffix("/set.tar.gz")
+    for _ in range(2):  # the second time nothing is asked for
+        assert datasets.download("mnist", root=tmp_path, url=url) == tmp_path / "mnist"
+    assert server.asked == [f"{name}.gz" for name in downloads._MNIST_FILES]
+    assert len(datasets.load_pictures("mnist", "train", root=tmp_path)) == 10
+    (tmp_path / "mnist" / server.asked[2]).write_bytes(b"another file")
+    with pytest.raises(FileExistsError, match="t10k-images.*left as it is"):
+        datasets.download("mnist", root=tmp_path, url=url)
+
+
+def test_a_wrong_file_of_mnist_is_not_kept(server, tmp_path):
+    with pytest.raises(ValueError, match="train-images-idx3-ubyte.gz has the SHA-256"):
+        datasets.download("mnist", root=tmp_path, url=server.url)
+    assert files(tmp_path) == []
+
+
+def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(server, tmp_path, monkeypatch):
+    large = dataclasses.replace(downloads._CIFAR, needs=10**18)
+    monkeypatch.setattr(downloads, "_CIFAR", large)
+    with pytest.raises(OSError, match=r"needs 1000000000\.0 GB of disk.*Make room"):
+        datasets.download("cifar10", root=tmp_path, url=server.url)
+    assert server.ranges == []
+
+
+def test_checksums_have_the_length_of_their_algorithm():
+    archives = [*downloads._SPEECH.values(), *downloads._NSYNTH.values(), downloads._CIFAR]
+    found = [archive.checksum.split(":") for archive in archives]
+    found += [["sha256", value] for value in downloads._MNIST_FILES.values()]
+    for algorithm, value in found:
+        assert len(bytes.fromhex(value)) == hashlib.new(algorithm).digest_size
+
+
+def test_the_command_line_takes_the_set_and_the_split(tmp_path, capsys):
+    from vqlab.cli import main
+
+    folder = tmp_path / "nsynth" / "nsynth-test"
+    folder.mkdir(parents=True)
+    assert main(["download", "nsynth", "--split", "test", "--root", str(tmp_path)]) == 2
+    assert "holds 0 of 4,096 notes" in capsys.readouterr().err
+    assert main(["download", "mnist", "--version", "v0.01", "--root", str(tmp_path)]) == 2
+    assert "version is for speech_commands" in capsys.readouterr().err

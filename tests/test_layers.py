@@ -6,14 +6,14 @@ import pytest
 from _support import ROOT
 
 FLOORS = [
-    "_paths _torchaudio",
-    "audio spectral inversion features",
+    "_paths _torchaudio distributed",
+    "audio spool spectral inversion features",
     "quantize quantize_steps vector_quantizer quantizer_variants fsq codebook_stats networks "
     "models",
     "datasets",
-    "training runs checkpoints experiments measures metrics evaluation codec packing prior "
-    "prior_training classifier pretrained edit",
-    "cli commands listen live player plots reconstruct widgets lessons",
+    "training runs batches checkpoints codec_file levels entropy experiments measures metrics evaluation "
+    "codec packing prior prior_training classifier pretrained edit result_table",
+    "cli commands listen live player plots reconstruct result_plots run_plots widgets lessons",
 ]
 PACKAGE = ROOT / "vqlab"
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.name[:2] != "__")

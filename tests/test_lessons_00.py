@@ -6,14 +6,14 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vqlab
-from vqlab import lessons, packing
+from vqlab import datasets, lessons, packing
+from vqlab.lessons import nb00
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOK = NOTEBOOKS / "00_start_here.ipynb"
@@ -44,22 +44,14 @@ def solutions():
 
 
 packed_files = st.builds(
-    lambda identity, quality, half_db, samples, count, bits, seed: packing.pack(
-        identity,
-        quality,
-        half_db / 2,
-        samples,
-        np.random.default_rng(seed).integers(0, 2**bits, count),
-        bits,
-    ),
-    st.binary(min_size=2, max_size=2),
-    st.integers(0, 255),
-    st.integers(-127, 127),
-    st.integers(1, packing.MOST_SAMPLES),
-    st.integers(1, 400),
-    st.integers(1, 12),
-    st.integers(0, 1000),
-)
+    packing.Packed,
+    sample_rate=st.sampled_from(packing.SAMPLE_RATES),
+    identity=st.binary(min_size=2, max_size=2),
+    quality=st.integers(0, 255),
+    gain_db=st.integers(-127, 127).map(lambda half: half / 2),
+    samples=st.integers(1, packing.MOST_SAMPLES),
+    payload=st.binary(max_size=400),
+).map(packing.pack)
 
 
 @settings(deadline=None, max_examples=200)
@@ -69,7 +61,7 @@ def test_the_byte_table_of_the_notebook_says_what_packing_says(data):
     values = {meaning: value for _, _, meaning, value in rows}
     packed = packing.unpack(data)
     assert values["what kind of file"] == packing.MAGIC.decode()
-    assert values["version of the format"] == packing.VERSION
+    assert values["sample rate, version"] == f"{packed.sample_rate} Hz, version {packing.VERSION}"
     assert values["which network made it"] == packed.identity.hex()
     assert values["quality"] == packed.quality
     assert values["gain in dB"] == packed.gain_db
@@ -90,18 +82,77 @@ def test_the_byte_table_opens_a_file_that_compress_wrote():
     data = vqlab.compress(torch.sin(torch.arange(16_000) * 0.05) * 0.1, kbps=1.0)
     values = {meaning: value for _, _, meaning, value in taught()["byte_table"](data)}
     assert values["length in samples"] == 16_000
+    assert values["sample rate, version"].startswith("16000 Hz")
     assert values["which network made it"] == vqlab.load_pretrained().identity().hex()
 
 
-@pytest.mark.parametrize("kbps", [0.5, 1.0, 1.5])
-def test_the_solutions_size_is_that_of_a_file_of_the_codec(kbps):
+@settings(deadline=None, max_examples=100)
+@given(count=st.integers(0, 400), bits=st.integers(1, 14))
+def test_the_solutions_size_is_that_of_a_plain_file(count, bits):
+    assert solutions().file_bytes(count, bits) == len(nb00.plain_file([0] * count, bits))
+
+
+def test_a_plain_file_has_the_packages_header_and_checksum_around_the_codes_bits():
+    codes = [469, 229, 682, 20, 1023]
+    packed = packing.unpack(nb00.plain_file(codes, 10))
+    assert (packed.sample_rate, packed.samples) == (16_000, 16_000)
+    assert nb00.unpack_bits_of(packed.payload, 5, 10) == codes
+    real = packing.overhead(16_000)  # of a file of the codec
+    assert len(nb00.plain_file(codes, 10)) == real + 7 and real == 10 + packing.CHECKSUM_BYTES
+
+
+@pytest.fixture(scope="module")
+def opened():
+    """For some words of the bundled test part: (rate, file, codes in it, their prices in bits)."""
+    codec, words = vqlab.load_pretrained(), datasets.load("words", "test")
+    found = []
+    for i in range(0, len(words), 30):
+        for kbps in (0.5, 1.0, 1.5):
+            data = vqlab.compress(words[i].waveform, kbps=kbps)
+            codes = codec.from_bytes(data)[0][0]
+            found.append((kbps, data, codes, torch.from_numpy(codec.tables.cost(codes.numpy()))))
+    return found
+
+
+def test_files_keep_their_rate_and_are_smaller_than_plain_ones(opened):
+    for kbps, data, codes, _ in opened:
+        assert 8 * len(data) <= 1000 * kbps
+        assert len(data) < len(nb00.plain_file(codes[codes >= 0].tolist(), 10))
+
+
+def test_the_notebooks_word_takes_fewer_bits_at_the_highest_rate_than_its_nominal_rate():
+    codec, word = vqlab.load_pretrained(), datasets.load("words", "test", words="right")[8]
+    data = vqlab.compress(word.waveform, kbps=1.5)
+    assert 8 * len(data) < 10 * int((codec.from_bytes(data)[0] >= 0).sum())
+
+
+def test_the_range_coder_stays_within_a_byte_of_the_ideal(opened):
+    over = [len(packing.unpack(data).payload) - float(p.sum()) / 8 for _, data, _, p in opened]
+    assert max(over) < 1 and min(over) > -1
+
+
+def test_codes_of_the_first_stage_cost_less_than_those_of_later_stages(opened):
+    first = torch.cat([prices[0] for *_, prices in opened])
+    later = torch.cat([prices[1:][codes[1:] >= 0] for _, _, codes, prices in opened])
+    assert first.mean() < later.mean() - 1
+    assert 9 < later.mean() < 10  # "nearly their full 10 bits"
+
+
+def test_where_the_sound_goes_on_codes_of_the_first_stage_are_cheap(opened):
     codec = vqlab.load_pretrained()
-    data = vqlab.compress(word_like(), kbps=kbps)
-    codes, _ = codec.encode(word_like(), quality=packing.unpack(data).quality)
-    count = int((codes >= 0).sum())
-    assert len(data) == solutions().file_bytes(count, codec.bits_per_code)
-    assert 8 * len(data) <= 1000 * kbps
-    assert count >= math.prod(codec.grid(16_000))  # the first stage is everywhere
+    same, new = [], []
+    for _, _, codes, prices in opened:
+        group = torch.from_numpy(codec.tables.context)[codes[0].long()]
+        stays = group[1:] == group[:-1]
+        same.append(prices[0, 1:][stays])
+        new.append(prices[0, 1:][~stays])
+    assert torch.cat(same).mean() < torch.cat(new).mean() - 1
+
+
+def test_codes_drawn_at_random_cost_more_than_in_a_plain_file():
+    codes = torch.randint(1024, (15, 400), generator=torch.Generator().manual_seed(0))
+    prices = torch.from_numpy(vqlab.load_pretrained().tables.cost(codes.numpy()))
+    assert (prices.mean(dim=1) > 10).all()
 
 
 def test_the_solutions_rate_is_the_codecs():
@@ -129,9 +180,14 @@ def test_what_is_loud_gets_more_codes_as_the_notebook_says():
 
 @settings(deadline=None, max_examples=100)
 @given(codes=st.lists(st.integers(0, 4095), min_size=1, max_size=40), bits=st.integers(12, 14))
-def test_the_solution_unpacks_what_packing_packs(codes, bits):
-    data = packing.pack_bits(np.array(codes), bits)
+def test_the_solution_unpacks_what_a_plain_file_packs(codes, bits):
+    data = nb00.pack_bits(codes, bits)
     assert solutions().unpack_bits(data, len(codes), bits) == codes
+
+
+def test_an_integer_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="3 bits hold 0 to 7"):
+        nb00.pack_bits([5, 8], 3)
 
 
 # What learners may write that is none of the listed mistakes: an answer all the same, or a pass.

@@ -1,6 +1,6 @@
-"""Build hook: pack data/ into the wheel as vqlab/_data.
+"""Build hook: pack data/ into the wheel as vqlab/_data, and experiments/ beside it.
 
-An editable install leaves it out, because there the package reads data/ in the checkout.
+An editable install leaves them out, because there the package reads both in the checkout.
 """
 
 from pathlib import Path
@@ -8,8 +8,11 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+PACKED = {"data": "vqlab/_data", "experiments": "vqlab/_data/experiments"}
+
 
 class PackData(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if version == "standard" and (Path(self.root) / "data").is_dir():
-            build_data["force_include"]["data"] = "vqlab/_data"
+        for folder, place in PACKED.items():
+            if version == "standard" and (Path(self.root) / folder).is_dir():
+                build_data["force_include"][folder] = place

@@ -44,10 +44,10 @@ wheels = sorted(here.glob("vqlab-*.whl"))
 if missing("vqlab") and home:
     sys.path.insert(0, str(home[0]))
 elif missing("vqlab") and wheels and "google.colab" in sys.modules:
-    extra = "torchaudio librosa soundfile soxr safetensors ipywidgets tqdm matplotlib".split()
+    extra = "constriction torchaudio librosa soundfile soxr safetensors ipywidgets tqdm matplotlib"
     pip = [sys.executable, "-m", "pip", "install", "--quiet"]
     subprocess.check_call([*pip, "--no-deps", str(wheels[-1])])
-    for name in filter(missing, extra):
+    for name in filter(missing, extra.split()):
         subprocess.check_call([*pip, name])
     importlib.invalidate_caches()
 elif missing("vqlab"):

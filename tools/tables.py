@@ -1,7 +1,7 @@
 """Put the tables that commands made into the texts, so that no figure is typed by hand.
 
-Between ``<!-- table PATH -->`` and ``<!-- end -->`` stands the text of the file PATH, in README.md
-and in the model card of the shipped weights.
+Between ``<!-- table PATH -->`` and ``<!-- end -->`` stands the text of the file PATH, in README.md,
+in docs/results.md, and in the model card of the shipped weights.
 
     python tools/tables.py           rewrite them
     python tools/tables.py --check   say whether they are up to date
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ("README.md", "data/weights/README.md")
+DOCUMENTS = ("README.md", "docs/results.md", "data/weights/README.md")
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

@@ -14,6 +14,8 @@ import math
 import os
 import uuid
 import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,20 @@ def load(path: str | Path, *, sample_rate: int | None = None) -> tuple[Tensor, i
     Raises FileNotFoundError where there is no such file, and ValueError for what cannot be read as
     sound: a folder, an empty file, another format, no samples, samples that are not numbers.
     """
+    with opened(path) as file:
+        rate = file.samplerate
+        waveform = torch.from_numpy(np.concatenate(list(blocks(file))))
+    if sample_rate is not None and sample_rate != rate:
+        waveform, rate = resample(waveform, rate, sample_rate), sample_rate
+    return waveform, rate
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
+    """The sound file, open for :func:`blocks`; whatever goes wrong is said in one sentence.
+
+    Raises as :func:`load` does.
+    """
     path = Path(path)
     try:
         if path.is_dir():
@@ -49,7 +65,13 @@ def load(path: str | Path, *, sample_rate: int | None = None) -> tuple[Tensor, i
             raise ValueError(f"{path} is empty (0 bytes); copy or download it again.")
         if not os.access(path, os.R_OK):
             raise PermissionError
-        samples, rate, promised = _decode(path, size)
+        with soundfile.SoundFile(path) as file:
+            if not _LOWEST_RATE <= file.samplerate <= _HIGHEST_RATE:
+                raise ValueError(
+                    f"{path} has a sample rate of {file.samplerate} Hz in its header, allowed are "
+                    f"{_LOWEST_RATE} to {_HIGHEST_RATE}: it is damaged, or no recording of sound."
+                )
+            yield file
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(
             f"There is no file {path}; check the name and the folder."
@@ -64,28 +86,47 @@ def load(path: str | Path, *, sample_rate: int | None = None) -> tuple[Tensor, i
             f"{path} cannot be read as sound ({reason}); WAV, FLAC, OGG and MP3 can. If it is "
             "another format, convert it first, for example: ffmpeg -i INPUT output.wav"
         ) from None
-    if len(samples) == 0:
+
+
+def blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    """What an opened file holds, averaged over its channels: float32 (samples,), a piece at a time.
+
+    Decodes until nothing comes, so memory follows what is there, not what the header promises.
+    Warns where that is less. Raises ValueError for samples that are not numbers, and for none.
+    """
+    path = Path(file.name)
+    promised = _promised(path, path.stat().st_size, file)
+    room = np.empty((_BLOCK, file.channels), np.float32)
+    samples, damaged = 0, False
+    while not damaged:
+        room.fill(np.nan)
+        try:
+            block = file.read(out=room)
+        except soundfile.LibsndfileError:
+            # What was decoded before the damage lies in the room all the same.
+            block = room[: int(np.isfinite(room).all(axis=1).cumprod().sum())]
+            if not samples and len(block) == 0:
+                raise
+            damaged = True
+        if len(block) == 0:
+            break
+        if not np.isfinite(block).all() or np.abs(block).max() > _ABSURD:
+            raise ValueError(
+                f"{path} holds samples that are NaN, infinite or beyond {_ABSURD:g}, so it is "
+                "damaged or was computed wrongly; write it again with values in [-1, 1]."
+            )
+        samples += len(block)
+        yield block.mean(axis=1)
+    if not samples:
         raise ValueError(f"{path} holds no samples, only a header; copy or record it again.")
-    if not np.isfinite(samples).all() or np.abs(samples).max() > _ABSURD:
-        raise ValueError(
-            f"{path} holds samples that are NaN, infinite or beyond {_ABSURD:g}, so it is damaged "
-            "or was computed wrongly; write it again with values in [-1, 1]."
-        )
-    if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
-        raise ValueError(
-            f"{path} has a sample rate of {rate} Hz in its header, allowed are {_LOWEST_RATE} to "
-            f"{_HIGHEST_RATE}: it is damaged, or no recording of sound."
-        )
-    if promised is not None and len(samples) < promised:
+    if damaged:
+        promised = max(promised or 0, samples + 1)
+    if promised is not None and samples < promised:
         warnings.warn(
-            f"{path} is cut short: its header promises {promised} samples, {len(samples)} could "
+            f"{path} is cut short: its header promises {promised} samples, {samples} could "
             "be read and are used.",
-            stacklevel=2,
+            stacklevel=3,
         )
-    waveform = torch.from_numpy(samples)
-    if sample_rate is not None and sample_rate != rate:
-        waveform, rate = resample(waveform, rate, sample_rate), sample_rate
-    return waveform, rate
 
 
 def save(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
@@ -99,32 +140,28 @@ def save(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
     Raises ValueError for another suffix, shape or rate, or samples that are not numbers, and
     FileNotFoundError where the folder does not exist.
     """
+    save_pieces(path, [torch.as_tensor(waveform)], sample_rate)
+
+
+def save_pieces(path: str | Path, pieces: Iterable[Tensor], sample_rate: int) -> int:
+    """As :func:`save`, for a sound that comes piece by piece; returns its number of samples."""
     path = Path(path)
     if path.suffix.lower() not in (".wav", ".flac"):
         raise ValueError(f"Sound is saved as .wav or .flac, not as {path.name!r}; rename it.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"The folder {path.parent} does not exist; create it first.")
     _check_rate(sample_rate)
-    samples = torch.as_tensor(waveform).detach().to("cpu", torch.float64)
-    if samples.ndim != 1:
-        raise ValueError(
-            f"One mono sound of shape (samples,) is saved, not {tuple(samples.shape)}; pick one "
-            "of a batch, or average the channels."
-        )
-    if not torch.isfinite(samples).all():
-        raise ValueError(f"The waveform for {path} holds NaN or infinite samples; nothing saved.")
-    peak = float(samples.abs().max()) if len(samples) else 0.0
-    if peak > 1.0:
-        warnings.warn(
-            f"The waveform for {path} peaks at {peak:.3f}; what lies beyond 1 was cut off. Scale "
-            "it first to avoid the distortion.",
-            stacklevel=2,
-        )
-    # 32768 both ways, so that a 16-bit file which is loaded and saved keeps every bit.
-    integers = (samples * 32768.0).round().clamp(-32768, 32767).to(torch.int16).numpy()
     beside = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    length, peak = 0, 0.0
     try:
-        soundfile.write(beside, integers, sample_rate, subtype="PCM_16")
+        with soundfile.SoundFile(beside, "w", sample_rate, 1, subtype="PCM_16") as file:
+            for piece in pieces:
+                samples = _checked(piece, path)
+                # 32768 both ways, so that a 16-bit file, loaded and saved, keeps every bit.
+                integers = (samples * 32768.0).round().clamp(-32768, 32767).to(torch.int16)
+                file.write(integers.numpy())
+                length += len(samples)
+                peak = max(peak, float(samples.abs().max()) if len(samples) else 0.0)
         os.replace(beside, path)
     except (soundfile.LibsndfileError, OSError) as error:
         raise ValueError(
@@ -132,6 +169,13 @@ def save(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
         ) from None
     finally:
         beside.unlink(missing_ok=True)
+    if peak > 1.0:
+        warnings.warn(
+            f"The waveform for {path} peaks at {peak:.3f}; what lies beyond 1 was cut off. Scale "
+            "it first to avoid the distortion.",
+            stacklevel=3,
+        )
+    return length
 
 
 def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
@@ -213,33 +257,16 @@ def fit_length(waveform: Tensor, length: int) -> Tensor:
     return waveform[..., start : start + length]
 
 
-def _decode(path: Path, size: int) -> tuple[np.ndarray, int, int | None]:
-    """Samples averaged over channels, the rate, and how many samples the header promises (or None).
-
-    Decodes block by block until nothing comes, so memory follows what is there, not the header.
-    """
-    blocks: list[np.ndarray] = []
-    with soundfile.SoundFile(path) as file:
-        rate, promised = file.samplerate, _promised(path, size, file)
-        room = np.empty((_BLOCK, file.channels), np.float32)
-        damaged = False
-        while not damaged:
-            room.fill(np.nan)
-            try:
-                block = file.read(out=room)
-            except soundfile.LibsndfileError:
-                # What was decoded before the damage lies in the room all the same.
-                block = room[: int(np.isfinite(room).all(axis=1).cumprod().sum())]
-                if not blocks and len(block) == 0:
-                    raise
-                damaged = True
-            if len(block) == 0:
-                break
-            blocks.append(block.mean(axis=1))
-    samples = np.concatenate(blocks or [np.zeros(0, np.float32)])
-    if damaged:
-        promised = max(promised or 0, len(samples) + 1)
-    return samples, rate, promised
+def _checked(piece: Tensor, path: Path) -> Tensor:
+    samples = piece.detach().to("cpu", torch.float64)
+    if samples.ndim != 1:
+        raise ValueError(
+            f"One mono sound of shape (samples,) is saved, not {tuple(samples.shape)}; pick one "
+            "of a batch, or average the channels."
+        )
+    if not torch.isfinite(samples).all():
+        raise ValueError(f"The waveform for {path} holds NaN or infinite samples; nothing saved.")
+    return samples
 
 
 def _promised(path: Path, size: int, file: soundfile.SoundFile) -> int | None:

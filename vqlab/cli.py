@@ -1,12 +1,13 @@
 """The command line: ``python -m vqlab COMMAND``.
 
-    train        learn a codec from recordings
-    evaluate     score trained codecs on test speakers
+    train        learn a codec from recordings, or every model of an experiment's file
+    evaluate     score trained codecs on test speakers, or an experiment's models
     compress     a sound file to a small file of codes
     decompress   the small file back to sound
-    reconstruct  both at once: a page to listen to several rates, or the sound of one
+    reconstruct  both at once: a page to listen to several rates, the sound of one, or a folder
+                 of what an experiment's models make of it
     info         what a compressed file or a codec holds
-    download     fetch Speech Commands
+    download     fetch Speech Commands, NSynth, CIFAR-10 or MNIST
 
 A mistake that a person can make ends in one sentence and exit status 2.
 
@@ -46,12 +47,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"vqlab {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    p = verbs.add_parser("train", help="learn a codec from recordings")
-    p.set_defaults(run=commands.train)
-    p.add_argument("--out", required=True, metavar="FOLDER", help="where the run is kept; an "
-                   "unfinished run with the same settings goes on there")  # fmt: skip
+    p = verbs.add_parser("train", help="learn a codec from recordings, or an experiment's models")
+    p.set_defaults(run=commands.train, parser=p)
+    p.add_argument("-f", "--file", metavar="FILE", help="train the experiments that a YAML file "
+                   "describes, or one that ships, such as words-minimal; of the options below "
+                   "only --out, --device and --threads go with it")  # fmt: skip
+    p.add_argument("--out", metavar="FOLDER", help="where the run is kept; an unfinished run with "
+                   "the same settings goes on there (with --file, default: runs/NAME)")  # fmt: skip
     _add_data(p)
-    budget = p.add_mutually_exclusive_group(required=True)
+    budget = p.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help="how long to train")
     budget.add_argument("--steps", type=int, help="how long to train; exactly repeatable")
     p.add_argument("--model", choices=["speech", "variable_speech"],
@@ -70,9 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--device", help="cpu, cuda or mps (default: the fastest there is)")
     p.add_argument("--threads", type=int, help="of the processor (default: all)")
 
-    p = verbs.add_parser("evaluate", help="score codecs on test speakers")
+    p = verbs.add_parser("evaluate", help="score codecs on test speakers, or experiments")
     p.set_defaults(run=commands.evaluate)
-    p.add_argument("codecs", nargs="+", metavar="RUN", help="folders of runs, or codec files")
+    p.add_argument("codecs", nargs="+", metavar="RUN", help="folders of codecs' runs, or codec files; or "
+                   "those of experiments' grids or runs, without other options")  # fmt: skip
     _add_data(p)
     p.add_argument("--split", default="test", choices=["train", "validation", "test", "all"])
     p.add_argument("--clips", metavar="LIST", help="instead: a text file that names the clips")
@@ -96,7 +101,13 @@ def _parser() -> argparse.ArgumentParser:
         p.set_defaults(run=run)
         p.add_argument("input", metavar="IN")
         p.add_argument("output", metavar="OUT", nargs="?", help=f"default: {output}")
-        p.add_argument("--model", default="speech", help="shipped weights, or a codec.safetensors")
+        if name == "reconstruct":
+            p.add_argument("--model", nargs="+", default=["speech"], metavar="RUN", help="shipped "
+                           "weights, or a codec.safetensors; or folders of experiments' grids or "
+                           "runs: then OUT is a folder")  # fmt: skip
+        else:
+            p.add_argument("--model", default="speech", help="shipped weights, or a "
+                           "codec.safetensors")  # fmt: skip
         p.add_argument("-f", "--force", action="store_true", help="replace an existing file")
         if name == "compress":
             p.add_argument("--kbps", type=float, default=1.0, help="of the file, at most")
@@ -107,11 +118,15 @@ def _parser() -> argparse.ArgumentParser:
     p = verbs.add_parser("info", help="what a compressed file or a codec holds")
     p.set_defaults(run=commands.info)
     p.add_argument("input")
+    p.add_argument("--model", default="speech", help="what the file was compressed with")
 
-    p = verbs.add_parser("download", help="fetch Speech Commands")
+    p = verbs.add_parser("download", help="fetch a data set")
     p.set_defaults(run=commands.download)
-    p.add_argument("name", choices=["speech_commands"])
-    p.add_argument("--version", default="v0.02", choices=["v0.01", "v0.02"])
+    p.add_argument("name", choices=["speech_commands", "nsynth", "cifar10", "mnist"])
+    p.add_argument("--version", choices=["v0.01", "v0.02"],
+                   help="of speech_commands (default: v0.02)")  # fmt: skip
+    p.add_argument("--split", choices=["test", "validation", "train"],
+                   help="of nsynth: 0.3, 1.1 and 24 GB to fetch (default: all three)")  # fmt: skip
     p.add_argument("--root", help="where to (default: the user's download folder)")
     return parser
 

@@ -1,7 +1,9 @@
-"""The codec: a waveform to integers and back.
+"""The codec: a waveform to integers, to bytes, and back.
 
-A :class:`Codec` is a trained autoencoder together with the features it was trained on. Given a
-waveform it returns codes and one gain; given those, a waveform.
+A :class:`Codec` is a trained autoencoder together with the features it was trained on and the
+tables that say how often each code occurs. Given a waveform it returns codes and one gain; given
+those, a waveform. A long sound goes through in blocks that overlap so far that the network, and
+Griffin-Lim, see in the middle of each what they would see in the whole.
 
 Notebook: 00
 """
@@ -12,21 +14,25 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import audio, models
-from .checkpoints import load_tensors, save_tensors
+from . import codec_file, entropy, models
+from .checkpoints import save_tensors
+from .codec_file import Recipe
 from .datasets import Dataset
 from .features import Features, sharpen
-from .packing import packed_bytes
-from .spectral import MelConfig
+from .levels import Levelled, loudest
+from .packing import Packed, overhead, pack, unpack
+from .quantize import QUALITY_STEPS
+from .spool import Spooled
 
 MOST_IN_MEMORY = 20_000
 """Clips of a training set that are kept in memory: 1.3 GB where each is a second long."""
@@ -38,27 +44,14 @@ LEVEL_DB = -20.0
 LOWEST_QUALITY, HIGHEST_QUALITY = 0, 255
 """The first gives every position one stage; a packed file holds the quality in a byte."""
 
+FIT_AT = (0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
+"""Qualities at which :meth:`Codec.fit_tables` counts; 1 gives the loudest positions all stages."""
 
-@dataclass(frozen=True)
-class Recipe:
-    """What rebuilds a model: the name of a constructor in :mod:`vqlab.models`, and its options."""
-
-    architecture: str
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-    def build(self) -> models.Autoencoder:
-        """A model with fresh weights. Raises ``ValueError`` for an unknown constructor."""
-        constructors: dict[str, Any] = {
-            "speech": models.speech,
-            "variable_speech": models.variable_speech,
-            "tutorial": models.tutorial,
-        }
-        if self.architecture not in constructors:
-            known = ", ".join(constructors)
-            raise ValueError(
-                f"there is no architecture {self.architecture!r}: it is one of {known}"
-            )
-        return constructors[self.architecture](**self.options)
+BLOCK_SECONDS = 20.0
+"""Sound that is coded or decoded at a time."""
+CONTEXT_SECONDS = 2.5
+"""What a block sees beyond its ends: more than the shipped network's reach (1.2 s) and that of 32
+steps of Griffin-Lim (1 s) together, so that a block's middle is as in the whole sound."""
 
 
 class Codec:
@@ -77,6 +70,7 @@ class Codec:
         level_db: float | None = LEVEL_DB,
         contrast: float = 0.0,
         model: models.Autoencoder | None = None,
+        tables: entropy.Tables | None = None,
         trained: dict[str, Any] | None = None,
     ) -> None:
         self.recipe = recipe
@@ -84,6 +78,7 @@ class Codec:
         self.level_db = level_db
         self.contrast = contrast
         self.model = model if model is not None else recipe.build()
+        self.tables = tables or entropy.uniform(self.model.bottleneck.codebook_sizes)
         self.trained = trained or {}
 
     @property
@@ -107,22 +102,20 @@ class Codec:
             (self.features.config.n_mels // stride, frames) if self.features.picture else (frames,)
         )
 
-    @property
-    def bits_per_code(self) -> int:
-        """Bits that hold any one code."""
-        return max(size - 1 for size in self.model.bottleneck.codebook_sizes).bit_length()
-
     def normalise(self, waveform: Tensor) -> tuple[Tensor, float]:
         """``waveform`` at the level the model knows, and the gain in dB that took it there.
 
         The gain is a multiple of 0.5 dB between -63.5 and 63.5; silence gets 0.
         """
+        gain_db = self._gain(waveform)
+        return waveform * 10 ** (gain_db / 20), gain_db
+
+    def _gain(self, waveform: Tensor | Spooled) -> float:
         present = loudest(waveform, self.sample_rate)
         if self.level_db is None or present == -math.inf:
-            return waveform, 0.0
+            return 0.0
         gain_db = round(2 * (self.level_db - present)) / 2
-        gain_db = min(max(gain_db, -63.5), 63.5)
-        return waveform * 10 ** (gain_db / 20), gain_db
+        return min(max(gain_db, -63.5), 63.5)
 
     def normalise_all(
         self, dataset: Dataset, *, speeds: Sequence[float] = (1.0,)
@@ -133,7 +126,7 @@ class Codec:
         other people had spoken (Ko et al. 2015). Up to :data:`MOST_IN_MEMORY` items come as one
         tensor ``(n, samples)``; of a larger set each clip is read when it is asked for.
         """
-        levelled = Levelled(self, dataset, speeds)
+        levelled = Levelled(dataset, self.normalise, sample_rate=self.sample_rate, speeds=speeds)
         if len(levelled) > MOST_IN_MEMORY:
             return levelled
         bar = tqdm(range(len(levelled)), "reading clips", delay=2, leave=False)
@@ -146,7 +139,11 @@ class Codec:
 
     @torch.no_grad()
     def encode(
-        self, waveform: Tensor, stages: int | None = None, *, quality: int | None = None
+        self,
+        waveform: Tensor | Spooled,
+        stages: int | None = None,
+        *,
+        quality: int | None = None,
     ) -> tuple[Tensor, float]:
         """Codes of ``waveform (samples,)``: int64 ``(1, stages, *positions)``, and the gain in dB.
 
@@ -166,27 +163,42 @@ class Codec:
             )
         if stages is not None and not 1 <= stages <= len(self.rates):
             raise ValueError(f"stages is {stages}, this model has 1 to {len(self.rates)} stages")
-        x, gain_db = self._analyse(waveform)
-        if quality is None or len(self.rates) == 1:
-            return self.model.codes(x)[:, :stages].cpu(), gain_db
-        z = self.model.encoder(x)
-        depth = self.depth(self.model.bottleneck(z, 1).codes[:, 0], quality)
-        return self.model.bottleneck.search(z, depth).cpu(), gain_db
+        _check(waveform)
+        gain_db = self._gain(waveform)
+        bottleneck = self.model.bottleneck
+        found = []
+        for z in self._latents(waveform, gain_db):
+            if quality is None or len(self.rates) == 1:
+                found.append(bottleneck(z).codes[:, :stages].cpu())
+            else:
+                depth = self.depth(bottleneck(z, 1).codes[:, 0], quality)
+                found.append(bottleneck.search(z, depth).cpu())
+        return torch.cat(found, dim=-1), gain_db
 
-    def _analyse(self, waveform: Tensor) -> tuple[Tensor, float]:
-        """What the network takes, in whole positions, and the gain in dB; refuses what is odd."""
-        if waveform.ndim != 1 or len(waveform) == 0 or not waveform.is_floating_point():
-            raise ValueError(
-                "a waveform must be (samples,) of floating-point numbers in [-1, 1], not "
-                f"{tuple(waveform.shape)} of {waveform.dtype}"
-            )
-        if not torch.isfinite(waveform).all():
-            raise ValueError("the waveform holds NaN or infinity: repair it before coding")
-        levelled, gain_db = self.normalise(waveform.float())
+    def _latents(self, waveform: Tensor | Spooled, gain_db: float) -> Iterator[Tensor]:
+        """What the encoder makes of the waveform, ``(1, dim, *positions)``, block by block."""
         self.model.eval()
-        x = self.features.analyse(levelled.unsqueeze(0).to(self.device))
-        missing = -x.shape[-1] % self.model.stride
-        return torch.cat([x, x[..., -1:].expand(*x.shape[:-1], missing)], dim=-1), gain_db
+        for block in self._blocks(len(waveform)):
+            piece = waveform[block.start * self._stride : block.stop * self._stride].float()
+            piece = (piece * 10 ** (gain_db / 20)).to(self.device)
+            x = self.features.analyse(piece.unsqueeze(0))
+            missing = -x.shape[-1] % self.model.stride
+            x = torch.cat([x, x[..., -1:].expand(*x.shape[:-1], missing)], dim=-1)
+            yield self.model.encoder(x)[..., block.own]
+
+    @property
+    def _stride(self) -> int:
+        """Samples from one position to the next."""
+        return self.features.config.hop_length * self.model.stride
+
+    def _blocks(self, samples: int) -> Iterator[Block]:
+        per_second = self.sample_rate / self._stride
+        length, context = (round(s * per_second) for s in (BLOCK_SECONDS, CONTEXT_SECONDS))
+        positions = self.grid(samples)[-1]
+        starts = range(0, positions, length)
+        for first in tqdm(starts, "coding", delay=2, leave=False, disable=len(starts) < 2):
+            start, last = max(0, first - context), min(first + length, positions)
+            yield Block(start, min(last + context, positions), slice(first - start, last - start))
 
     def depth(self, first: Tensor, quality: int) -> Tensor:
         """Number of stages that each position has at a ``quality``, by its first stage's code.
@@ -197,42 +209,93 @@ class Codec:
             return torch.ones_like(first)
         return self.model.bottleneck.depth(first, quality)
 
-    @torch.no_grad()
-    def quality_for(self, waveform: Tensor, kbps: float) -> int:
-        """The highest quality at which the packed file of ``waveform`` has at most ``kbps``.
+    def quality_for(self, waveform: Tensor | Spooled, kbps: float) -> int:
+        """The quality at which the packed file of ``waveform`` has hardly less than ``kbps``.
 
         The file counts whole, with header and checksum. Where these make even the lowest quality
         too much, as on a short sound, that quality is taken all the same. Raises ``ValueError``
-        where the codes of one stage already need more.
+        where the codes of one stage, without entropy coding, already need more.
         """
+        return unpack(self.compress(waveform, kbps)).quality
+
+    def compress(self, waveform: Tensor | Spooled, kbps: float) -> bytes:
+        """The packed file of ``waveform (samples,)``, with :meth:`quality_for` that rate."""
         if not self.rates[0] <= 1000 * kbps + 1e-6:  # so that NaN is refused too
             raise ValueError(
                 f"this model has no rate of {kbps:g} kbit/s: ask for {self.rates[0] / 1000:g} or "
                 "more"
             )
-        x, _ = self._analyse(waveform)
-        if len(self.rates) == 1:
-            return LOWEST_QUALITY
-        first = self.model.bottleneck(self.model.encoder(x), 1).codes
-        most = 1000 * kbps * len(waveform) / self.sample_rate
+        most = 1000 * kbps * len(waveform) / self.sample_rate / 8  # bytes
+        # The estimate may be off by a byte; from one byte too many the way down finds what fits.
+        quality = LOWEST_QUALITY if len(self.rates) == 1 else self._estimate(waveform, most + 1)
+        while True:
+            codes, gain_db = self.encode(waveform, quality=quality)
+            payload = self.tables.encode(codes[0].flatten(1).numpy())
+            fits = overhead(len(waveform)) + len(payload) <= most
+            if fits or quality == LOWEST_QUALITY:
+                return self.to_bytes(codes, len(waveform), gain_db, quality)
+            quality -= 1
+
+    def _estimate(self, waveform: Tensor | Spooled, most: float) -> int:
+        """The highest quality whose nearest codes fit into ``most`` bytes by the tables."""
+        codes = self.encode(waveform)[0][0].flatten(1)  # (stages, positions)
+        cost = torch.from_numpy(self.tables.cost(codes.numpy()))
         low, high = LOWEST_QUALITY, HIGHEST_QUALITY
         while low < high:  # the size never falls as the quality rises
             middle = (low + high + 1) // 2
-            count = int(self.depth(first, middle).sum())
-            fits = 8 * packed_bytes(len(waveform), count, self.bits_per_code) <= most
+            there = torch.arange(len(codes))[:, None] < self.depth(codes[0], middle)
+            fits = overhead(len(waveform)) + float(cost[there].sum()) / 8 <= most
             low, high = (middle, high) if fits else (low, middle - 1)
         return low
 
-    @torch.no_grad()
+    def to_bytes(self, codes: Tensor, samples: int, gain_db: float, quality: int) -> bytes:
+        """The packed file of what :meth:`encode` gave at a ``quality``."""
+        payload = self.tables.encode(codes[0].flatten(1).numpy())
+        return pack(Packed(self.sample_rate, self.identity(), quality, gain_db, samples, payload))
+
+    def from_bytes(self, data: bytes) -> tuple[Tensor, int, float]:
+        """Codes, number of samples and gain of a packed file; the inverse of :meth:`to_bytes`.
+
+        Raises ``ValueError``, in one sentence, for bytes that this codec did not write.
+        """
+        packed = unpack(data)
+        if packed.identity != self.identity():
+            raise ValueError(
+                f"this file was made with other weights (identity {packed.identity.hex()}) than "
+                f"these ({self.identity().hex()}): give the model it was compressed with"
+            )
+        grid = self.grid(packed.samples)
+
+        def depth(first: np.ndarray) -> np.ndarray:
+            return self.depth(torch.from_numpy(first).long(), packed.quality).numpy()
+
+        found = self.tables.decode(packed.payload, math.prod(grid), depth)
+        codes = torch.from_numpy(found).reshape(1, len(found), *grid)
+        return codes, packed.samples, packed.gain_db
+
     def decode(
         self, codes: Tensor, samples: int, gain_db: float = 0.0, *, n_iter: int = 32
     ) -> Tensor:
         """Waveform ``(samples,)`` of codes ``(1, stages, *positions)``; the gain is undone."""
-        x = self.model.eval().decode(codes.to(self.device))[..., : self.features.frames(samples)]
-        if self.contrast:
-            x = sharpen(x, self.contrast)
-        waveform = self.features.synthesise(x, samples, n_iter=n_iter)[0].cpu()
-        return waveform / 10 ** (gain_db / 20)
+        return torch.cat(list(self.decode_blocks(codes, samples, gain_db, n_iter=n_iter)))
+
+    @torch.no_grad()
+    def decode_blocks(
+        self, codes: Tensor, samples: int, gain_db: float = 0.0, *, n_iter: int = 32
+    ) -> Iterator[Tensor]:
+        """As :meth:`decode`, in pieces, one after the other."""
+        self.model.eval()
+        for block in self._blocks(samples):
+            piece = codes[..., block.start : block.stop].to(self.device).long()
+            start = block.start * self._stride
+            length = min(block.stop * self._stride, samples) - start
+            x = self.model.decode(piece)[..., : self.features.frames(length)]
+            if self.contrast:
+                x = sharpen(x, self.contrast)
+            first_frame = start // self.features.config.hop_length
+            waveform = self.features.synthesise(x, length, n_iter=n_iter, first_frame=first_frame)
+            own = slice(block.own.start * self._stride, block.own.stop * self._stride)
+            yield waveform[0, own].cpu() / 10 ** (gain_db / 20)
 
     def reconstruct(
         self, waveform: Tensor, stages: int | None = None, *, kbps: float | None = None
@@ -241,12 +304,32 @@ class Codec:
 
         With the same number of ``stages`` everywhere (None: all), or at a rate ``kbps``.
         """
-        quality = None if kbps is None else self.quality_for(waveform, kbps)
-        codes, gain_db = self.encode(waveform, stages, quality=quality)
-        return self.decode(codes, len(waveform), gain_db)
+        if kbps is None:
+            codes, gain_db = self.encode(waveform, stages)
+            return self.decode(codes, len(waveform), gain_db)
+        if stages is not None:
+            raise ValueError("give stages or a quality (or kbps), not both")
+        return self.decode(*self.from_bytes(self.compress(waveform, kbps)))
+
+    def fit_tables(self, waveforms: Sequence[Tensor]) -> None:
+        """Count the codes of ``waveforms`` at several qualities in turn, and keep the tables.
+
+        They are right for sounds like these, and part of the codec's identity: files made before do
+        not open any more.
+        """
+        bottleneck = self.model.bottleneck
+        sizes = bottleneck.codebook_sizes
+        some = [round(share * QUALITY_STEPS * len(sizes)) for share in FIT_AT]
+        counted = []
+        for n, waveform in enumerate(tqdm(waveforms, "counting codes", delay=2, leave=False)):
+            codes, _ = self.encode(waveform, quality=some[n % len(some)])
+            counted.append(codes[0].flatten(1).numpy())
+        codebook = bottleneck.decode(torch.arange(sizes[0], device=self.device)[:, None, None])
+        context = entropy.group_codes(codebook.flatten(1).cpu())
+        self.tables = entropy.fit(counted, sizes, context)
 
     def describe(self) -> dict[str, Any]:
-        """Everything but the weights, as plain data (JSON)."""
+        """Everything but the numbers of model and tables, as plain data (JSON)."""
         return {
             "recipe": dataclasses.asdict(self.recipe),
             "features": dataclasses.asdict(self.features),
@@ -256,107 +339,59 @@ class Codec:
         }
 
     def save(self, path: str | Path) -> None:
-        """Write weights (float16) and description to one safetensors file, atomically."""
-        save_tensors(self._weights(), Path(path), {"codec": json.dumps(self.describe())})
+        """Write weights (float16), tables and description to one safetensors file, atomically."""
+        save_tensors(self._tensors(), Path(path), {"codec": json.dumps(self.describe())})
 
     @staticmethod
     def load(path: str | Path) -> Codec:
         """The codec that :meth:`save` wrote. Raises ``ValueError`` for another kind of file."""
-        try:
-            tensors, metadata = load_tensors(path)
-            described = json.loads(metadata["codec"])
-            features = dict(described["features"])
-            features["config"] = MelConfig(**features["config"])
-            recipe = Recipe(**described["recipe"])
-            _check_description(described, tensors)
-            with torch.device("meta"):  # shapes alone: a false description must not fill the memory
-                shapes = {name: t.shape for name, t in _kept(recipe.build().state_dict()).items()}
-            if shapes != {name: tensor.shape for name, tensor in tensors.items()}:
-                raise ValueError("its weights do not fit its description")
-            codec = Codec(
-                recipe,
-                Features(**features),
-                level_db=described["level_db"],
-                contrast=described["contrast"],
-                trained=described["trained"],
-            )
-            codec.model.load_state_dict(_with_averages(codec.model.state_dict(), tensors))
-        except FileNotFoundError:
-            raise FileNotFoundError(f"there is no file {path}: check the name") from None
-        except Exception as error:
-            raise ValueError(f"{path} is not a vqlab codec: {error}") from error
+        parts = codec_file.read(path)
+        codec = Codec(
+            parts.recipe,
+            parts.features,
+            level_db=parts.level_db,
+            contrast=parts.contrast,
+            tables=parts.tables,
+            trained=parts.trained,
+        )
+        codec.model.load_state_dict(
+            codec_file.with_averages(codec.model.state_dict(), parts.weights)
+        )
         codec.model.eval()
         return codec
 
     def identity(self) -> bytes:
-        """Two bytes that tell one set of weights from another (start of a SHA-256)."""
+        """Two bytes that tell one set of weights and tables from another (start of a SHA-256)."""
         digest = hashlib.sha256()
-        for name, tensor in sorted(self._weights().items()):
+        for name, tensor in sorted(self._tensors().items()):
             digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
         return digest.digest()[:2]
 
-    def _weights(self) -> dict[str, Tensor]:
-        state = _kept(self.model.state_dict())
-        return {
+    def _tensors(self) -> dict[str, Tensor]:
+        state = codec_file.kept(self.model.state_dict())
+        weights = {
             name: tensor.detach().cpu().half() if tensor.is_floating_point() else tensor.cpu()
             for name, tensor in state.items()
         }
+        return weights | codec_file.table_tensors(self.tables)
 
 
-class Levelled(Sequence[Tensor]):
-    """A data set at a codec's level and several speeds, each clip read when it is asked for."""
+@dataclass(frozen=True)
+class Block:
+    """Positions ``start`` to ``stop``, of which those in ``own``, counted from there, are kept."""
 
-    def __init__(self, codec: Codec, dataset: Dataset, speeds: Sequence[float] = (1.0,)) -> None:
-        self.codec = codec
-        self.dataset = dataset
-        self.speeds = speeds
-
-    def __len__(self) -> int:
-        return len(self.dataset) * len(self.speeds)
-
-    def __getitem__(self, index: Any) -> Any:
-        which, clip = divmod(index, len(self.dataset))
-        waveform = self.dataset[clip].waveform
-        if self.speeds[which] != 1.0:
-            rate = self.codec.sample_rate
-            faster = audio.resample(waveform, rate, round(rate / self.speeds[which]))
-            waveform = audio.fit_length(faster, len(waveform))
-        return self.codec.normalise(waveform)[0]
+    start: int
+    stop: int
+    own: slice
 
 
-def _check_description(described: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Raise ``ValueError`` for numbers that no saved codec has, before any are built from."""
-    for name, value in described["recipe"]["options"].items():
-        counts = name == "stages" or name.endswith("blocks")  # each of them has tensors of its own
-        if isinstance(value, int) and value > (len(tensors) if counts else 65_536):
-            raise ValueError(f"its description says {name} = {value}")
-    for name in ("level_db", "contrast"):
-        value = described[name]
-        if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
-            raise ValueError(f"its description says {name} = {value!r}")
-    if not all(torch.isfinite(t).all() for t in tensors.values() if t.is_floating_point()):
-        raise ValueError("its weights hold NaN or infinity")
-
-
-def _kept(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What a codec needs: all but the moving averages, which only further training moves."""
-    return {name: t for name, t in state.items() if not name.endswith(("ema_sum", "ema_count"))}
-
-
-def _with_averages(fresh: dict[str, Tensor], saved: dict[str, Tensor]) -> dict[str, Tensor]:
-    """``saved`` and the averages left out of it: of each code one vector, the code itself."""
-    sums = {name: saved[name.replace("ema_sum", "codebook")] for name in fresh if "ema_sum" in name}
-    counts = {name: torch.ones_like(t) for name, t in fresh.items() if "ema_count" in name}
-    return saved | sums | counts
-
-
-def loudest(waveform: Tensor, sample_rate: int) -> float:
-    """RMS in dBFS of the loudest 0.4 s of ``waveform (samples,)``; -inf for silence.
-
-    Silence around a word does not change it. 0.4 s is the window of the "momentary loudness" of
-    EBU R 128 (2010), here without its frequency weighting.
-    """
-    window = min(len(waveform), round(0.4 * sample_rate))
-    energy = torch.cumsum(torch.nn.functional.pad(waveform.double() ** 2, (1, 0)), dim=0)
-    power = float((energy[window:] - energy[:-window]).max()) / window
-    return 10 * math.log10(power) if power > 1e-12 else -math.inf
+def _check(waveform: Tensor | Spooled) -> None:
+    if isinstance(waveform, Spooled):  # checked when it was read
+        return
+    if waveform.ndim != 1 or len(waveform) == 0 or not waveform.is_floating_point():
+        raise ValueError(
+            "a waveform must be (samples,) of floating-point numbers in [-1, 1], not "
+            f"{tuple(waveform.shape)} of {waveform.dtype}"
+        )
+    if not torch.isfinite(waveform).all():
+        raise ValueError("the waveform holds NaN or infinity: repair it before coding")

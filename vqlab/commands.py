@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train a codec and leave it, with its reports, in a folder."""
+    """Train a codec, or an experiment's grid, and leave it, with its reports, in a folder."""
+    _set_threads(options.threads)
+    if options.file:
+        from .experiments import verbs
+
+        return verbs.train(options)
+    if options.out is None or (options.minutes is None) == (options.steps is None):
+        raise ValueError(
+            "give --out and one of --minutes and --steps to train a codec, or --file for the "
+            "experiments of a YAML file"
+        )
     import torch
 
     from . import training
@@ -32,7 +42,6 @@ def train(options: argparse.Namespace) -> None:
     from .models import VariableDepth
     from .spectral import MelConfig
 
-    _set_threads(options.threads)
     torch.manual_seed(options.seed)
     sizes = {"codebook_size": options.codebook_size, "stages": options.stages}
     sizes = {name: size for name, size in sizes.items() if size is not None}
@@ -98,6 +107,8 @@ def train(options: argparse.Namespace) -> None:
         "versions": {"vqlab": __version__, "torch": torch.__version__},
     }
     codec.model.cpu()
+    some = range(0, len(learned), max(1, len(learned) // 3000))
+    codec.fit_tables([learned[i] for i in some])
     codec.save(Path(options.out) / "codec.safetensors")
     print(
         f"{'Interrupted' if run.stopped else 'Done'} after {run.step} steps; lowest validation "
@@ -121,11 +132,16 @@ def _check_training(codec: Codec, options: argparse.Namespace) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    """Score codecs on clips and write one table, one picture."""
+    """Score codecs on clips and write one table, one picture; or measure experiments' runs."""
     from . import evaluation, metrics
     from ._paths import recordings_root
+    from .experiments import is_experiment
 
     _set_threads(options.threads)
+    if any(map(is_experiment, options.codecs)):
+        from .experiments import verbs
+
+        return verbs.measure(options)
     if options.clips:
         clips: Sequence = metrics.clips_from_list(
             options.clips, recordings_root(options.root), seconds=options.seconds
@@ -175,7 +191,7 @@ def compress(options: argparse.Namespace) -> None:
     _refuse_to_overwrite(out, options.force)
     data = pretrained.compress(options.input, out, model=options.model, kbps=options.kbps)
     packed = packing.unpack(data)
-    seconds = packed.samples / pretrained.load_pretrained(options.model).sample_rate
+    seconds = packed.samples / packed.sample_rate
     print(
         f"{out}: {len(data)} bytes for {seconds:.2f} s, {8 * len(data) / seconds / 1000:.2f} "
         f"kbit/s stored"
@@ -186,27 +202,35 @@ def decompress(options: argparse.Namespace) -> None:
     """A packed file to a sound file."""
     out = options.output or Path(options.input).with_suffix(".wav")
     _refuse_to_overwrite(out, options.force)
-    waveform, sample_rate = pretrained.decompress(options.input, model=options.model)
-    audio.save(out, waveform, sample_rate)
-    print(f"{out}: {len(waveform) / sample_rate:.2f} s at {sample_rate} Hz")
+    seconds = pretrained.decompress_to(options.input, out, model=options.model)
+    rate = pretrained.load_pretrained(options.model).sample_rate
+    print(f"{out}: {seconds:.2f} s at {rate} Hz")
 
 
 def reconstruct(options: argparse.Namespace) -> None:
     """A sound file to what is heard of it: a page with several rates, or the sound of one."""
     from . import reconstruct
+    from .experiments import is_experiment
 
+    if any(map(is_experiment, options.model)):
+        from .experiments import verbs
+
+        return verbs.reconstruct(options)
+    if len(options.model) > 1:
+        raise ValueError("several models can be heard at once if they are runs of experiments")
+    model = options.model[0]
     out = reconstruct.destination(options.input, options.output, options.kbps)
     _refuse_to_overwrite(out, options.force)
     if out.suffix.lower() == ".html":
-        page = reconstruct.page(options.input, model=options.model, rates=options.kbps)
+        page = reconstruct.page(options.input, model=model, rates=options.kbps)
         page.save(out)
         print(f"{out}: open it in a browser to listen to")
         for version in page.versions:
             print(f"  {version.label}: {version.bits}")
         return
     kbps = options.kbps[0] if options.kbps else 1.0
-    data = pretrained.compress(options.input, model=options.model, kbps=kbps)
-    waveform, sample_rate = pretrained.decompress(data, model=options.model)
+    data = pretrained.compress(options.input, model=model, kbps=kbps)
+    waveform, sample_rate = pretrained.decompress(data, model=model)
     audio.save(out, waveform, sample_rate)
     print(f"{out}: {len(waveform) / sample_rate:.2f} s, from {len(data)} bytes")
 
@@ -219,17 +243,35 @@ def info(options: argparse.Namespace) -> None:
         return
     data = pretrained.read(path)
     packed = packing.unpack(data)
-    print(
-        f"{path}: {len(data)} bytes, {packed.samples} samples, quality {packed.quality}, "
-        f"gain {packed.gain_db:+g} dB, made with the weights {packed.identity.hex()}"
-    )
+    seconds = packed.samples / packed.sample_rate
+    print(f"{path}: {len(data)} bytes, {8 * len(data) / seconds / 1000:.3f} kbit/s")
+    print(f"sound     {packed.samples} samples at {packed.sample_rate} Hz, {seconds:.2f} s")
+    print(f"level     raised by {packed.gain_db:g} dB before coding")
+    print(f"quality   {packed.quality}")
+    print(f"codes     {len(packed.payload)} bytes{_codes_per_stage(data, options.model)}")
+    print(f"weights   {packed.identity.hex()}")
+    print("checksum  right")
+
+
+def _codes_per_stage(data: bytes, model: str) -> str:
+    codec = pretrained.load_pretrained(model)
+    if packing.unpack(data).identity != codec.identity():
+        return f" (made with other weights than {model!r}: --model tells which, to look inside)"
+    codes, _, _ = codec.from_bytes(data)
+    counts = [int((stage >= 0).sum()) for stage in codes[0]]
+    used = " + ".join(str(count) for count in counts if count)
+    return f", {sum(counts)} codes; stage by stage {used}"
 
 
 def download(options: argparse.Namespace) -> None:
     """Fetch a data set into the download folder."""
     from . import datasets
 
-    print(datasets.download(options.name, version=options.version, root=options.root))
+    print(
+        datasets.download(
+            options.name, version=options.version, split=options.split, root=options.root
+        )
+    )
 
 
 def _load(options: argparse.Namespace, name: str, split: str) -> datasets.Dataset:

@@ -21,7 +21,7 @@ from . import metrics
 from .checkpoints import write_whole
 from .codec import Codec
 from .datasets import Item
-from .packing import packed_bytes
+from .packing import overhead
 from .quantize import CodebookStats
 
 COLUMNS = {
@@ -119,11 +119,11 @@ def _inside(codec: Codec, clips: Sequence[Item], kbps: float | None) -> dict[str
     for item in clips:
         quality = _quality(codec, item.waveform, kbps)
         codes, _ = codec.encode(item.waveform, quality=quality)
-        count = int((codes >= 0).sum())
+        payload = len(codec.tables.encode(codes[0].flatten(1).numpy()))
         stats.update(codes)
         errors.append(_mel_error(codec, item, codes))
-        stored += 8 * packed_bytes(len(item.waveform), count, codec.bits_per_code)
-        present += codec.bits_per_code * count
+        stored += 8 * (overhead(len(item.waveform)) + payload)
+        present += 8 * payload
         seconds += len(item.waveform) / item.sample_rate
     return {
         "error_db": sum(errors) / len(errors),

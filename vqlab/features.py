@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -67,12 +68,22 @@ class Features:
             return x.clamp_min(0)
         return spectral.from_db(x * self.std + self.mean)
 
-    def synthesise(self, x: Tensor, samples: int, *, n_iter: int = 32) -> Tensor:
-        """Waveform ``(batch, samples)`` of frames ``x``: mel to linear, then fast Griffin-Lim."""
+    def synthesise(
+        self, x: Tensor, samples: int, *, n_iter: int = 32, first_frame: int = 0
+    ) -> Tensor:
+        """Waveform ``(batch, samples)`` of frames ``x``: mel to linear, then fast Griffin-Lim.
+
+        ``first_frame`` is the place of the first in a longer sound. Each frame's phases start at
+        random, but by its place always the same; and a step of Griffin-Lim reaches no farther than
+        a window. So what is some windows away from a cut comes out as in the whole sound.
+        """
         power = self.power(x)
         missing = samples // self.config.hop_length + 1 - power.shape[-1]
         power = torch.cat([power, power[..., -1:].expand(*power.shape[:-1], max(missing, 0))], -1)
-        return inversion.mel_to_audio(power, self.config, length=samples, n_iter=n_iter)
+        phase = _phases(first_frame, power.shape[-1], self.config.bins)
+        return inversion.mel_to_audio(
+            power, self.config, length=samples, n_iter=n_iter, phase=phase
+        )
 
     def error_db(self, x: Tensor, y: Tensor) -> Tensor:
         """Mean absolute difference of ``x`` and ``y`` in decibels, a scalar."""
@@ -89,6 +100,14 @@ class Features:
         some = torch.stack([waveforms[i] for i in range(0, len(waveforms), step)])
         db = spectral.log_mel(some, self.config)
         return Features(self.config, self.scale, float(db.mean()), float(db.std()), self.picture)
+
+
+def _phases(first_frame: int, frames: int, bins: int) -> Tensor:
+    """Random phases in radians (bins, frames), of each frame always the same."""
+    steps = -(-bins // 4)  # the generator counts in steps of four numbers, and can jump
+    generator = np.random.Generator(np.random.Philox(key=0).advance(first_frame * steps))
+    turns = generator.random((frames, 4 * steps))[:, :bins]
+    return torch.from_numpy(2 * np.pi * turns).T
 
 
 def sharpen(x: Tensor, contrast: float, *, bands: int = 9) -> Tensor:

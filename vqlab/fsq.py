@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from . import distributed
 from .codebook_stats import count_codes, entropy_bits
 from .quantize_steps import Quantized, check_codes, check_shape, straight_through
 
@@ -73,6 +74,8 @@ class FiniteScalarQuantizer(nn.Module):
             codes = self.values_to_codes(values.detach())
             out = self.project_out(values).movedim(-1, 1)
         counts = count_codes(codes, self.codebook_size)
+        if self.training:
+            counts = distributed.sum_over_ranks(counts)
         stats: dict[str, Tensor | float] = {
             "perplexity": 2 ** entropy_bits(counts),
             "used": (counts > 0).sum().float(),

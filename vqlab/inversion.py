@@ -38,6 +38,7 @@ def griffin_lim(
     momentum: float = 0.99,
     length: int | None = None,
     seed: int = 0,
+    phase: Tensor | None = None,
 ) -> Tensor:
     """Waveform whose STFT has nearly this magnitude (Griffin & Lim 1984; Perraudin et al. 2013).
 
@@ -47,6 +48,7 @@ def griffin_lim(
     magnitude : Tensor (..., bins, frames), not below 0 (no power, no decibels)
     length    : samples wanted, (frames - 1) * hop_length ... frames * hop_length - 1; without it
                 the lower of these
+    phase     : Tensor (bins, frames), radians to start from; None draws them at random by ``seed``
     returns   : Tensor (..., samples)
 
     Raises ValueError for another shape, negative or NaN values, or options out of range.
@@ -71,10 +73,11 @@ def griffin_lim(
         rows = torch.fft.irfft(spectrum, n_fft)  # (batch, frames, n_fft)
         return _overlap_add(rows, window, hop, length) * gain
 
-    start = torch.rand(
-        config.bins, frames, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
-    ).T
-    phase = (2 * torch.pi * start).to(target.dtype).to(target.device)
+    if phase is None:
+        generator = torch.Generator().manual_seed(seed)
+        turns = torch.rand(config.bins, frames, generator=generator, dtype=torch.float64)
+        phase = 2 * torch.pi * turns
+    phase = phase.T.to(target.dtype).to(target.device)
     c = torch.polar(target, phase.expand_as(target).contiguous())
     t_before = torch.zeros_like(c)
     half, mode = n_fft // 2, "reflect" if length > n_fft // 2 else "constant"
@@ -134,15 +137,23 @@ def mel_to_audio(
     n_iter: int = 32,
     momentum: float = 0.99,
     seed: int = 0,
+    phase: Tensor | None = None,
 ) -> Tensor:
     """Waveform of a mel power spectrogram: :func:`mel_to_linear`, then :func:`griffin_lim`.
 
     mel_power : Tensor (..., n_mels, frames), power
+    phase     : as in :func:`griffin_lim`
     returns   : Tensor (..., samples)
     """
     magnitude = mel_to_linear(mel_power, config)
     return griffin_lim(
-        magnitude, config, n_iter=n_iter, momentum=momentum, length=length, seed=seed
+        magnitude,
+        config,
+        n_iter=n_iter,
+        momentum=momentum,
+        length=length,
+        seed=seed,
+        phase=phase,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from . import distributed
 from .networks import (
     BesideLinear,
     Decoder1d,
@@ -49,7 +50,8 @@ class Gaussian(nn.Module):
     The encoder gives ``2 * dim`` channels, mean and log-variance. In training a sample is drawn
     with the reparametrisation ``z = mean + std * noise``; in evaluation the mean is used.
     ``loss`` is ``beta`` times the divergence KL(N(mean, std²) || N(0, 1)), summed over channels and
-    positions and averaged over the batch (Kingma and Welling 2014, appendix B).
+    positions and averaged over the batch (Kingma and Welling 2014, appendix B). With several
+    processes (`distributed`) the noise is what one would draw for the whole batch.
     """
 
     stages = 0
@@ -70,8 +72,11 @@ class Gaussian(nn.Module):
         mean, log_variance = z_e.float().chunk(2, dim=1)
         kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance)
         kl = kl.flatten(1).sum(dim=1).mean()
-        noise = torch.randn_like(mean) if self.training else 0.0
-        z = mean + (0.5 * log_variance).exp() * noise
+        z = mean
+        if self.training:
+            first, every = distributed.share(len(mean))
+            noise = torch.randn(every, *mean.shape[1:], device=mean.device)
+            z = mean + (0.5 * log_variance).exp() * noise[first : first + len(mean)]
         return Quantized(z=z.to(z_e.dtype), codes=None, loss=self.beta * kl, stats={"kl": kl})
 
 

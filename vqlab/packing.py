@@ -1,12 +1,12 @@
-"""The plain packed file: a short header, the codes in just the bits they need, a checksum.
+"""The packed file: a short header, the codes, a checksum. ``docs/file-format.md`` has every byte.
 
-Bytes, in order: ``VQL``, format version, identity of the weights (2), quality (1), gain in half
-decibels plus 127 (1), samples (a variable-length integer, 7 bits a byte, low bits first), codes
-(stage by stage, each in ``ceil(log2 K)`` bits, high bit first), CRC-16 of all before (2). The first
-stage has a code for every position; from those and the quality follows which positions have a code
-of the next stages.
+Bytes, in order: ``VQL``; format version (low 4 bits) and sample rate (high 4, see
+:data:`SAMPLE_RATES`); identity of the weights (2); quality (1); gain in half decibels plus 127 (1);
+samples (a variable-length integer, 7 bits a byte, low bits first); the codes
+(:mod:`vqlab.entropy`); CRC-16 of all before (2). The first stage has a code for every position;
+from those and the quality follows which positions have a code of the next stages.
 
-Notebook: 00
+Notebook: 10
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from __future__ import annotations
 import binascii
 from dataclasses import dataclass
 
-import numpy as np
-
 MAGIC = b"VQL"
-VERSION = 1
-MOST_SAMPLES = 16_000 * 60 * 10
-"""Ten minutes at 16 kHz. Sound is coded in one piece, and memory grows with its length, so a longer
-one is refused before anything is allocated, in both directions."""
+VERSION = 2
+SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+"""Hz; a file holds the place in this list."""
+MOST_SAMPLES = 2**35 - 1
+"""The largest number in five bytes: twenty-four days at 16 kHz."""
+CHECKSUM_BYTES = 2
 
 
 @dataclass(frozen=True)
 class Packed:
     """What a file says before its codes, and the codes' bytes."""
 
+    sample_rate: int
     identity: bytes
     quality: int
     gain_db: float
@@ -34,26 +35,36 @@ class Packed:
     payload: bytes
 
 
-def pack(
-    identity: bytes, quality: int, gain_db: float, samples: int, codes: np.ndarray, bits: int
-) -> bytes:
-    """Bytes of ``codes (n,)``, stage by stage, each code in ``bits`` bits, behind a header.
+def pack(packed: Packed) -> bytes:
+    """The bytes of a file.
 
-    identity : 2 bytes; quality : 0 to 255; gain_db : multiple of 0.5 in [-63.5, 63.5];
-    samples : length of the sound.
+    sample_rate : one of :data:`SAMPLE_RATES`; identity : 2 bytes; quality : 0 to 255;
+    gain_db : multiple of 0.5 in [-63.5, 63.5]; samples : 1 to :data:`MOST_SAMPLES`
+
+    Raises ``ValueError`` for another sample rate, and for more samples.
     """
-    head = MAGIC + bytes([VERSION]) + identity + bytes([quality, round(2 * gain_db) + 127])
-    body = head + _varint(samples) + pack_bits(codes, bits)
-    return body + binascii.crc_hqx(body, 0).to_bytes(2, "big")
+    if packed.sample_rate not in SAMPLE_RATES:
+        raise ValueError(
+            f"a .vql file has no place for the sample rate {packed.sample_rate}: train a codec "
+            f"with one of {', '.join(map(str, SAMPLE_RATES))} Hz"
+        )
+    if packed.samples > MOST_SAMPLES:
+        raise ValueError(
+            f"the sound has {packed.samples} samples, at most {MOST_SAMPLES} fit: cut it into parts"
+        )
+    body = MAGIC + bytes([VERSION | SAMPLE_RATES.index(packed.sample_rate) << 4])
+    body += packed.identity + bytes([packed.quality, round(2 * packed.gain_db) + 127])
+    body += _varint(packed.samples) + packed.payload
+    return body + binascii.crc_hqx(body, 0).to_bytes(CHECKSUM_BYTES, "big")
 
 
-def packed_bytes(samples: int, count: int, bits: int) -> int:
-    """Length of what :func:`pack` makes of ``count`` codes."""
-    return 10 + len(_varint(samples)) - (-count * bits // 8)
+def overhead(samples: int) -> int:
+    """Bytes of a file that are not codes: header and checksum, 12 for a second at 16 kHz."""
+    return 8 + len(_varint(samples)) + CHECKSUM_BYTES
 
 
 def unpack(data: bytes) -> Packed:
-    """The inverse of :func:`pack`, but for the codes, which only the model's sizes can tell apart.
+    """The inverse of :func:`pack`.
 
     Raises ``ValueError``, in one sentence, for anything that :func:`pack` did not write.
     """
@@ -63,35 +74,20 @@ def unpack(data: bytes) -> Packed:
         raise ValueError(
             "the .vql file is damaged or cut off (its checksum is wrong): copy it again"
         )
-    if data[3] != VERSION:
-        raise ValueError(
-            f"this .vql file has format version {data[3]}, not {VERSION}: update vqlab to read it"
-        )
+    version, rate = data[3] & 15, data[3] >> 4
+    if version != VERSION:
+        newer = "update vqlab to read it" if version > VERSION else "compress the sound again"
+        raise ValueError(f"this .vql file has format version {version}, not {VERSION}: {newer}")
     samples, start = _read_varint(data, 8)
-    if not 1 <= samples <= MOST_SAMPLES:
+    if rate >= len(SAMPLE_RATES) or not 1 <= samples <= MOST_SAMPLES:
         raise ValueError(
-            f"the .vql file promises {samples} samples: 1 to {MOST_SAMPLES} are allowed"
+            "the .vql file's header is not valid (sample rate or length): copy or compress it again"
         )
-    return Packed(data[4:6], data[6], (data[7] - 127) / 2, samples, data[start:-2])
-
-
-def pack_bits(codes: np.ndarray, bits: int) -> bytes:
-    """Integers from 0 to ``2**bits - 1``, in reading order, high bit first."""
-    shifts = np.arange(bits - 1, -1, -1)
-    return np.packbits((codes.reshape(-1, 1) >> shifts) & 1).tobytes()
-
-
-def unpack_bits(data: bytes, count: int, bits: int) -> np.ndarray:
-    """The first ``count`` integers of ``bits`` bits each.
-
-    Raises ``ValueError`` if ``data`` is too short for them.
-    """
-    if 8 * len(data) < count * bits:
-        raise ValueError(
-            f"{len(data)} bytes of codes, too few for {count} of {bits} bits: the file is not valid"
-        )
-    flat = np.unpackbits(np.frombuffer(data, np.uint8), count=count * bits).reshape(count, bits)
-    return flat.astype(np.int64) @ (1 << np.arange(bits - 1, -1, -1))
+    gain_db = (data[7] - 127) / 2
+    packed = Packed(SAMPLE_RATES[rate], data[4:6], data[6], gain_db, samples, data[start:-2])
+    if pack(packed) != data:  # a number written in a longer way than it needs
+        raise ValueError("the .vql file's header is not valid: compress the sound again")
+    return packed
 
 
 def _varint(value: int) -> bytes:

@@ -5,7 +5,6 @@ Notebook: 00
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from . import audio
 from ._paths import bundled
 from .checkpoints import write_whole
 from .codec import Codec
-from .packing import MOST_SAMPLES, Packed, pack, unpack, unpack_bits
+from .spool import spool
 
 
 def load_pretrained(name: str = "speech") -> Codec:
@@ -59,9 +58,9 @@ def compress(
     path_or_waveform : a sound file, or a waveform ``(samples,)`` with its ``sample_rate``
         (left out: the model's). Files are mixed to one channel; both are resampled as needed.
     kbps : upper bound on the size of the whole result, in 1000 bits for a second of sound; the
-        highest quality that fits is used.
+        quality that comes nearest to it is used.
 
-    A sound may last up to ten minutes: it is coded in one piece.
+    A file may be of any length: it goes through in blocks, and only its codes stay in memory.
 
     Raises ``ValueError`` or ``FileNotFoundError`` for what cannot be read or coded.
     """
@@ -70,15 +69,10 @@ def compress(
         waveform = torch.as_tensor(path_or_waveform)
         if sample_rate is not None:
             waveform = audio.resample(waveform, sample_rate, codec.sample_rate)
+        data = codec.compress(waveform, kbps)
     else:
-        waveform, _ = audio.load(path_or_waveform, sample_rate=codec.sample_rate)
-    if len(waveform) > MOST_SAMPLES:
-        raise ValueError(
-            f"the sound has {len(waveform) / codec.sample_rate:.0f} s, at most "
-            f"{MOST_SAMPLES / codec.sample_rate:.0f} s can be coded in one piece: cut it into parts"
-        )
-    quality = codec.quality_for(waveform, kbps)
-    data = pack_waveform(codec, waveform, quality)
+        with spool(path_or_waveform, codec.sample_rate) as sound:
+            data = codec.compress(sound, kbps)
     if out is not None:
         write_whole(out, data)
     return data
@@ -91,43 +85,17 @@ def decompress(path_or_bytes: str | Path | bytes, *, model: str = "speech") -> t
     """
     codec = load_pretrained(model)
     data = path_or_bytes if isinstance(path_or_bytes, bytes) else read(path_or_bytes)
-    packed = unpack(data)
-    if packed.identity != codec.identity():
-        raise ValueError(
-            f"this file was made with other weights (identity {packed.identity.hex()}) than "
-            f"{model!r} ({codec.identity().hex()}): give the model it was compressed with"
-        )
-    codes = unpack_codes(codec, packed)
-    return codec.decode(codes, packed.samples, packed.gain_db), codec.sample_rate
+    return codec.decode(*codec.from_bytes(data)), codec.sample_rate
 
 
-def pack_waveform(codec: Codec, waveform: Tensor, quality: int) -> bytes:
-    """The packed file of ``waveform (samples,)`` at a quality."""
-    codes, gain_db = codec.encode(waveform, quality=quality)
-    present = codes[0][codes[0] >= 0].numpy()  # in reading order: stage by stage
-    bits = codec.bits_per_code
-    return pack(codec.identity(), quality, gain_db, len(waveform), present, bits)
+def decompress_to(path: str | Path, out: str | Path, *, model: str = "speech") -> float:
+    """Write the sound of a packed file to ``out``, block by block; returns its seconds.
 
-
-def unpack_codes(codec: Codec, packed: Packed) -> Tensor:
-    """Codes ``(1, stages, *positions)`` of a packed file, -1 where there is none.
-
-    Raises ``ValueError`` if the file has more or fewer bytes than its quality needs.
+    Raises as :func:`decompress` and :func:`vqlab.audio.save` do.
     """
-    bits, positions = codec.bits_per_code, math.prod(codec.grid(packed.samples))
-    first = torch.from_numpy(unpack_bits(packed.payload, positions, bits))
-    if int(first.max()) >= codec.model.bottleneck.codebook_sizes[0]:
-        raise ValueError("the file holds codes that the model does not have: it is not valid")
-    depth = codec.depth(first, packed.quality)
-    present = torch.arange(len(codec.rates))[:, None] < depth  # (stages, positions)
-    expected = -(-int(depth.sum()) * bits // 8)
-    if len(packed.payload) != expected:
-        raise ValueError(
-            f"{len(packed.payload)} bytes of codes where {expected} belong: the file is not valid"
-        )
-    codes = torch.full(present.shape, -1)
-    codes[present] = torch.from_numpy(unpack_bits(packed.payload, int(depth.sum()), bits))
-    return codes.reshape(1, len(codec.rates), *codec.grid(packed.samples))
+    codec = load_pretrained(model)
+    pieces = codec.decode_blocks(*codec.from_bytes(read(path)))
+    return audio.save_pieces(out, pieces, codec.sample_rate) / codec.sample_rate
 
 
 def read(path: str | Path) -> bytes:

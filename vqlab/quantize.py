@@ -16,6 +16,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from . import distributed
 from .codebook_stats import CodebookStats, batch_perplexity, count_codes
 from .fsq import FiniteScalarQuantizer
 from .quantize_steps import (
@@ -145,7 +146,8 @@ class ResidualQuantizer(nn.Module):
     def start(self, z: Tensor) -> None:
         """Fit each stage's codebook by k-means to what the stages before it leave of z.
 
-        z (batch, dim, *positions): many more positions than one batch of training has.
+        z (batch, dim, *positions): many more positions than one batch of training has. With several
+        processes give each the same z; `training.fit` begins with what rank 0 made of it.
         """
         residual = to_vectors(z.float())
         for layer in self.layers:
@@ -263,14 +265,17 @@ class ResidualQuantizer(nn.Module):
             return None if loudness is None else self._depth_by(loudness, z.new_full((n,), 0))
         if self.dropout == 0:
             return None
-        even = torch.randint(1, self.stages, (n,), device=z.device)
-        full = torch.rand(n, device=z.device) >= self.dropout
+        # Drawn for the items of all ranks, so that they stay in step, of which mine are taken.
+        first, every = distributed.share(n)
+        mine = slice(first, first + n)
+        even = torch.randint(1, self.stages, (every,), device=z.device)[mine]
+        full = torch.rand(every, device=z.device)[mine] >= self.dropout
         even = torch.where(full, self.stages, even).reshape(shape).expand(n, *z.shape[2:])
         if loudness is None:
             return even
         # From one stage for the loudest to all stages for what is a good deal softer.
-        top = torch.rand(n, device=z.device) * (self.stages + 3) - self.stages + 1
-        by_loudness = torch.rand(n, device=z.device) < 0.75
+        top = torch.rand(every, device=z.device)[mine] * (self.stages + 3) - self.stages + 1
+        by_loudness = torch.rand(every, device=z.device)[mine] < 0.75
         return torch.where(by_loudness.reshape(shape), self._depth_by(loudness, top), even)
 
     def _depth_by(self, loudness: Tensor, top: Tensor) -> Tensor:
@@ -283,7 +288,8 @@ class ResidualQuantizer(nn.Module):
     def _learn_loudness(self, first: Tensor, loudness: Tensor) -> None:
         """Move each code's loudness a tenth towards the mean of this batch's positions."""
         flat = first.reshape(-1)
-        counts = count_codes(flat, len(self.loudness))
+        counts = distributed.sum_over_ranks(count_codes(flat, len(self.loudness)))
         sums = torch.zeros_like(self.loudness).index_add_(0, flat, loudness.reshape(-1).float())
+        sums = distributed.sum_over_ranks(sums)
         found = sums / counts.clamp(min=1)
         self.loudness.copy_(torch.where(counts > 0, self.loudness.lerp(found, 0.1), self.loudness))

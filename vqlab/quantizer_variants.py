@@ -30,6 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import distributed
 from .codebook_stats import count_codes, entropy_bits
 from .fsq import FiniteScalarQuantizer
 from .quantize_steps import (
@@ -179,6 +180,8 @@ class FiniteScalarStage(FiniteScalarQuantizer):
         values = self.round(self.project_in(vectors))  # (n, len(levels)), in [-1, 1]
         codes = self.values_to_codes(values.detach())
         counts = count_codes(codes if keep is None else codes[keep], self.codebook_size)
+        if self.training:
+            counts = distributed.sum_over_ranks(counts)
         stats: Stats = {
             "perplexity": 2 ** entropy_bits(counts),
             "used": (counts > 0).sum().float(),

@@ -2,7 +2,7 @@
 
 ``run.json`` holds the settings, ``metrics.jsonl`` a report a line, ``best.safetensors`` the weights
 with the lowest validation error, ``last.safetensors`` all that a later call needs to go on exactly:
-weights, optimiser, random state and reports.
+weights, optimiser, random state and reports. Of several processes, rank 0 writes and all read.
 
 Notebook: 06
 """
@@ -17,7 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from . import distributed
 from .checkpoints import load_tensors, save_tensors, write_whole
+from .features import Features
+from .quantize import CodebookStats, Quantized
 
 
 @dataclass
@@ -42,6 +45,51 @@ class Run:
     def best(self) -> dict[str, Any]:
         """The report with the lowest validation error."""
         return min(self.history, key=lambda report: report["validation_error"])
+
+
+class Meter:
+    """Means of the losses, and the codes seen, since the last report.
+
+    Losses and perplexity come as those of all processes; codes are counted in each and added up
+    for the report, so that the line meanwhile counts those of one.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        sizes = getattr(getattr(model, "bottleneck", None), "codebook_sizes", ())
+        self.stats = CodebookStats(sizes) if sizes else None
+        self.sums: dict[str, float] = {}
+        self.count = 0
+
+    def add(self, loss: Tensor, error: Tensor, quantized: Quantized, weight: float) -> None:
+        """Take in a step; with a ``weight`` of 0 other processes count its codes."""
+        self.count += 1
+        values: dict[str, Tensor | float] = {"loss": loss, "error": error}
+        if self.stats is not None:
+            if weight > 0 and quantized.codes is not None:
+                self.stats.update(quantized.codes)
+            values["perplexity"] = quantized.stats["perplexity"]
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value)
+
+    def means(self) -> dict[str, float]:
+        return {name: value / self.count for name, value in self.sums.items()}
+
+    def line(self, run: Run, features: Features | None) -> str:
+        means = self.means()
+        error = f"error {means['error']:.2f} dB" if features else f"error {means['error']:.4f}"
+        codes = f", codes used {list(self.stats.used)}" if self.stats else ""
+        return f"step {run.step}, loss {means['loss']:.3f}, {error}{codes}"
+
+    def take(self) -> dict[str, Any]:
+        """The means and codebook statistics; starts anew."""
+        taken: dict[str, Any] = self.means() if self.count else {}
+        if self.stats is not None:
+            self.stats.counts = [distributed.sum_over_ranks(each) for each in self.stats.counts]
+            taken["used"] = [int(n) for n in self.stats.used]
+            taken["entropy_bits"] = [float(h) for h in self.stats.entropy_bits]
+            self.stats.reset()
+        self.sums, self.count = {}, 0
+        return taken
 
 
 def copy_state(model: nn.Module) -> dict[str, Tensor]:
@@ -71,12 +119,15 @@ def save_checkpoint(
 
 def open_folder(run: Run, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Make the folder, or take up the run that is in it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    writes = distributed.is_main()
+    if writes:
+        folder.mkdir(parents=True, exist_ok=True)
     described, last = folder / "run.json", folder / "last.safetensors"
     settings = json.loads(json.dumps(run.settings))
     if not last.exists():
-        write_whole(described, (json.dumps(settings, indent=1) + "\n").encode())
-        (folder / "metrics.jsonl").unlink(missing_ok=True)
+        if writes:
+            write_whole(described, (json.dumps(settings, indent=1) + "\n").encode())
+            (folder / "metrics.jsonl").unlink(missing_ok=True)
         return
     found = json.loads(described.read_text(encoding="utf-8"))
     different = [name for name in settings if found.get(name) != settings[name]]
@@ -101,7 +152,8 @@ def open_folder(run: Run, folder: Path, model: nn.Module, optimizer: torch.optim
         torch.cuda.set_rng_state(tensors["random.cuda"])
     # A report written after the checkpoint, by a run that was then killed, is not part of it.
     lines = "".join(json.dumps(report) + "\n" for report in run.history)
-    write_whole(folder / "metrics.jsonl", lines.encode())
+    if writes:
+        write_whole(folder / "metrics.jsonl", lines.encode())
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -3,7 +3,8 @@
 :func:`fit` draws batches in an order fixed by the seed, lowers the learning rate along a cosine
 (Loshchilov and Hutter 2017), measures the validation error at intervals, and writes checkpoints
 that hold everything a later call needs to go on exactly where this one stopped: weights,
-optimiser, random state, position in the epoch. Checkpoints are safetensors, never pickles.
+optimiser, random state, position in the epoch. Checkpoints are safetensors, never pickles. Several
+processes share each batch and learn what one would (:mod:`vqlab.distributed`).
 
 Notebook: 06
 """
@@ -16,8 +17,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,10 +26,13 @@ from torch import Tensor, nn
 from torch.utils.data import ConcatDataset
 from tqdm.std import tqdm
 
+from . import distributed
+from .batches import error_of, own_part, validate
+from .batches import evaluate as evaluate  # as training.evaluate, beside fit
 from .checkpoints import load_tensors, save_tensors
 from .features import Features
-from .quantize import CodebookStats
-from .runs import Run, append_report, copy_state, open_folder, save_checkpoint
+from .quantize import Quantized
+from .runs import Meter, Run, append_report, copy_state, open_folder, save_checkpoint
 
 
 def mel_loss(output: Tensor, target: Tensor) -> Tensor:
@@ -51,7 +55,9 @@ def loud_mel_loss(output: Tensor, target: Tensor) -> Tensor:
     ``(batch, n_mels, frames)``, normalised decibels; returns a scalar.
     """
     loud = target.exp().mean(dim=-2, keepdim=True)  # (batch, 1, frames)
-    weight = 0.2 + 0.8 * (loud / loud.mean()).clamp(max=3.0)
+    first, every = distributed.share(len(loud))
+    mean = distributed.mean_over_ranks(loud.mean(), len(loud) / every)
+    weight = 0.2 + 0.8 * (loud / mean).clamp(max=3.0)
     error = output - target
     along_time = (error.diff(dim=-1).abs() * weight[..., 1:]).mean()
     along_frequency = (error.diff(dim=-2).abs() * weight).mean()
@@ -97,6 +103,11 @@ def usable_device(name: str | torch.device | None) -> torch.device:
             f"the device {str(name)!r} is not here: leave it out for the fastest, "
             f"{str(default_device())!r}"
         ) from None
+    local, here = distributed.local_rank(), torch.cuda.device_count()
+    if device.type == "cuda" and local >= here:
+        raise ValueError(
+            f"process {local} of this machine has no GPU, there are {here}: start at most {here}"
+        )
     return device
 
 
@@ -130,17 +141,26 @@ def fit(
         set that does not fit into memory can be read item by item.
     minutes, steps : give one. ``steps`` is exactly repeatable; with ``minutes`` (of ``clock``)
         the number of steps, and so the result, depends on the machine's speed.
+    batch_size : items of a step, those of all processes together.
     loss : of output and target; :func:`mel_loss` with ``features``, else the mean squared error.
+        A mean over the items, whatever it is of each.
     clip_norm : gradients longer than this are shortened to it (None: left as they are).
     augment : changes a batch of training items, before ``features``.
     start : a name for the weights that ``model`` begins with, if they are not fresh; a run is gone
         on with only by the same name.
     out : folder for checkpoints and reports. If it holds a run with the same settings, the
         training goes on where that stopped; with other settings it is refused.
-    on_report : called with the run after each report, for live pictures.
+    on_report : called with the run after each report, for live pictures (by rank 0 alone).
+
+    Several processes: after :func:`vqlab.distributed.start`, each calls this with the same
+    arguments, and ``out`` on a disk that all see; rank 0 writes there. They begin with rank 0's
+    weights. Each takes its part of every batch; gradients, codebooks and reports are of the whole
+    batch, random numbers are drawn for the whole batch (``augment`` gets all of it on every rank),
+    so that the result is that of one process, but for rounding. Only BatchNorm sees its own rank's
+    part. A batch with fewer items than there are ranks is computed by each of them alone.
 
     ctrl-C (in Jupyter: interrupt) ends it after the current step and keeps what was learned; a
-    second ctrl-C does not wait for the step.
+    second ctrl-C does not wait for the step, unless there are several processes.
     Raises ``ValueError`` for an empty set, a missing budget, a device that is not here, or a folder
     with other settings, and ``FloatingPointError`` if the loss is no longer a finite number.
     """
@@ -171,17 +191,24 @@ def fit(
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     if folder is not None:
         open_folder(run, folder, model, optimizer)
+        if run.step != distributed.from_main(run.step):
+            raise ValueError(
+                f"{folder} holds {run.step} steps for process {distributed.rank()}, another number "
+                "for process 0: give a folder on a disk that all machines share"
+            )
+    distributed.copy_from_main(model)
     best = copy_state(model) if not run.history else None
     lowest = run.best["validation_error"] if run.history else math.inf
     per_epoch = math.ceil(len(train) / batch_size)
-    meter = _Meter(model)
-    bar = tqdm(total=1.0, disable=not progress, bar_format=_BAR, mininterval=0.5)
+    meter = Meter(model)
+    show = progress and distributed.is_main()
+    bar = tqdm(total=1.0, disable=not show, bar_format=_BAR, mininterval=0.5)
     started = clock() - run.seconds
 
     def report() -> None:
         nonlocal best, lowest
         run.seconds = clock() - started
-        error = evaluate(model, validation, features=features, batch_size=batch_size)
+        error = validate(model, validation, features, batch_size)
         run.history.append(
             {"step": run.step, "epoch": run.step / per_epoch, "seconds": round(run.seconds, 2)}
             | meter.take()
@@ -189,50 +216,57 @@ def fit(
         )
         if error < lowest:
             lowest, best = error, copy_state(model)
-            if folder is not None:
+            if folder is not None and distributed.is_main():
                 save_tensors(best, folder / "best.safetensors", {"step": str(run.step)})
-        if folder is not None:
+        if folder is not None and distributed.is_main():
             append_report(folder, run.history[-1])
             save_checkpoint(run, folder, model, optimizer)
         if on_report is not None:
-            on_report(run)
+            if distributed.world_size() == 1:
+                on_report(run)
+            elif _interrupted_by(on_report, run):
+                interrupts.seen = True
             model.train()  # whoever listens to the model puts it into evaluation mode
 
     interrupts = _Interrupts()
     try:
-        while not interrupts.seen and (done := _share_done(run, clock() - started)) < 1:
+        while True:
+            run.stopped, seconds = _agreed(interrupts.seen, clock() - started)
+            done = _share_done(run, seconds)
+            if run.stopped or done >= 1:
+                break
             if cosine:
                 lr = learning_rate * 0.5 * (1 + math.cos(math.pi * done))
                 optimizer.param_groups[0]["lr"] = lr * min(1.0, (run.step + 1) / 50)
-            batch = _batch(train, run.step, per_epoch, batch_size, seed)
-            batch = augment(batch) if augment else batch
+            batch, weight, whole = own_part(train, run.step, batch_size, seed, augment)
             x = batch.to(device)
             x = features.analyse(x) if features else x
-            with torch.autocast("cuda", dtype=torch.bfloat16, enabled=device.type == "cuda"):
-                output, quantized = model(x)
-            output = output.float()  # under autocast it is not
-            value = loss(output, x) + quantized.loss
-            if not torch.isfinite(value):
+            with distributed.alone() if whole else nullcontext():
+                objective, error, quantized = _losses(model, x, loss, features)
+            means = distributed.mean_over_ranks(torch.stack([objective.detach(), error]), weight)
+            if not torch.isfinite(means[0]):
                 raise FloatingPointError(
-                    f"the loss became {value.item()} at step {run.step}: lower the learning rate "
-                    f"({learning_rate}) and start again from the last checkpoint"
+                    f"the loss became {means[0].item()} at step {run.step}: lower the learning "
+                    f"rate ({learning_rate}) and start again from the last checkpoint"
                 )
             optimizer.zero_grad(set_to_none=True)
-            value.backward()
+            objective.backward()
+            distributed.sum_gradients(model.parameters(), weight)
             if clip_norm is not None:
                 nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
             optimizer.step()
+            if whole:
+                distributed.copy_from_main(model)  # its codebook learned without the others'
             run.step += 1
-            with torch.no_grad():
-                error = features.error_db(output, x) if features else F.mse_loss(output, x)
-            meter.add(value.detach(), error, quantized)
+            meter.add(means[0], means[1], quantized, weight)
             bar.n = min(1.0, _share_done(run, clock() - started))
             bar.set_postfix_str(meter.line(run, features), refresh=False)
             bar.update(0)
             if run.step % report_every == 0:
                 report()
-        run.stopped = interrupts.seen
     except KeyboardInterrupt:
+        if distributed.world_size() > 1:
+            raise  # not in step with the others, so no common end is possible
         run.stopped = True
     finally:
         interrupts.end()
@@ -244,34 +278,39 @@ def fit(
     assert best is not None
     model.load_state_dict({name: tensor.to(device) for name, tensor in best.items()})
     model.eval()
+    distributed.barrier()  # whoever goes on finds rank 0's files
     return run
 
 
-@torch.no_grad()
-def evaluate(
-    model: nn.Module,
-    items: Tensor | Sequence[Tensor],
-    *,
-    features: Features | None = None,
-    batch_size: int = 16,
-) -> float:
-    """Mean error of ``model`` over ``items``: decibels with ``features``, else squared error.
+def _losses(
+    model: nn.Module, x: Tensor, loss: Callable[[Tensor, Tensor], Tensor], features: Features | None
+) -> tuple[Tensor, Tensor, Quantized]:
+    """What the step minimises, the error that is reported, and the bottleneck's record."""
+    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=x.device.type == "cuda"):
+        output, quantized = model(x)
+    output = output.float()  # under autocast it is not
+    with torch.no_grad():
+        error = error_of(output, x, features)
+    return loss(output, x) + quantized.loss, error, quantized
 
-    The model is put into evaluation mode for it and left in the mode it had.
-    """
-    was_training = model.training
-    model.eval()
-    device = next(model.parameters()).device
-    total = 0.0
-    for first in range(0, len(items), batch_size):
-        rows = range(first, min(first + batch_size, len(items)))
-        x = _rows(items, rows).to(device)
-        x = features.analyse(x) if features else x
-        output, _ = model(x)
-        error = features.error_db(output, x) if features else F.mse_loss(output, x)
-        total += float(error) * len(rows)
-    model.train(was_training)
-    return total / len(items)
+
+def _agreed(interrupted: bool, seconds: float) -> tuple[bool, float]:
+    """Whether any rank was interrupted, and rank 0's time: all go on, or stop, together."""
+    told = torch.tensor([interrupted, seconds * distributed.is_main()], dtype=torch.float64)
+    anyone, agreed = distributed.sum_over_ranks(told).tolist()
+    return anyone > 0, agreed
+
+
+def _interrupted_by(on_report: Callable[[Run], None], run: Run) -> bool:
+    """Call it on rank 0; whether that was interrupted. Random states follow rank 0's."""
+    interrupted = False
+    if distributed.is_main():
+        try:
+            on_report(run)
+        except KeyboardInterrupt:
+            interrupted = True
+    distributed.copy_random_state()
+    return distributed.from_main(interrupted)
 
 
 _BAR = "{l_bar}{bar}| {elapsed} {postfix}"
@@ -290,64 +329,15 @@ class _Interrupts:
 
     def _note(self, *_: object) -> None:
         self.seen = True
-        self.end()
+        if distributed.world_size() == 1:  # several must end together, at the step's end
+            self.end()
 
     def end(self) -> None:
         if self.ours:
             signal.signal(signal.SIGINT, self.before)
 
 
-class _Meter:
-    """Means of the losses, and the codes seen, since the last report."""
-
-    def __init__(self, model: nn.Module) -> None:
-        sizes = getattr(getattr(model, "bottleneck", None), "codebook_sizes", ())
-        self.stats = CodebookStats(sizes) if sizes else None
-        self.sums: dict[str, float] = {}
-        self.count = 0
-
-    def add(self, loss: Tensor, error: Tensor, quantized: Any) -> None:
-        self.count += 1
-        values = {"loss": loss, "error": error}
-        if self.stats is not None:
-            self.stats.update(quantized.codes)
-            values["perplexity"] = quantized.stats["perplexity"]
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value)
-
-    def means(self) -> dict[str, float]:
-        return {name: value / self.count for name, value in self.sums.items()}
-
-    def line(self, run: Run, features: Features | None) -> str:
-        means = self.means()
-        error = f"error {means['error']:.2f} dB" if features else f"error {means['error']:.4f}"
-        codes = f", codes used {list(self.stats.used)}" if self.stats else ""
-        return f"step {run.step}, loss {means['loss']:.3f}, {error}{codes}"
-
-    def take(self) -> dict[str, Any]:
-        """The means and codebook statistics; starts anew."""
-        taken: dict[str, Any] = self.means() if self.count else {}
-        if self.stats is not None:
-            taken["used"] = [int(n) for n in self.stats.used]
-            taken["entropy_bits"] = [float(h) for h in self.stats.entropy_bits]
-            self.stats.reset()
-        self.sums, self.count = {}, 0
-        return taken
-
-
 def _share_done(run: Run, seconds: float) -> float:
     if run.settings["steps"] is not None:
         return run.step / run.settings["steps"]
     return seconds / (60 * run.settings["minutes"])
-
-
-def _batch(items: Any, step: int, per_epoch: int, batch_size: int, seed: int) -> Tensor:
-    """The batch of a step; the order depends on seed and epoch alone, so it survives a resume."""
-    epoch, position = divmod(step, per_epoch)
-    order = torch.randperm(len(items), generator=torch.Generator().manual_seed(seed + 7919 * epoch))
-    return _rows(items, order[position * batch_size : (position + 1) * batch_size].tolist())
-
-
-def _rows(items: Any, rows: Any) -> Tensor:
-    rows = list(rows)
-    return items[rows] if isinstance(items, Tensor) else torch.stack([items[i] for i in rows])

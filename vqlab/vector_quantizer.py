@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import distributed
 from .codebook_stats import count_codes, entropy_bits
 from .quantize_steps import (
     Quantized,
@@ -56,6 +57,8 @@ class VectorQuantizer(nn.Module):
         decay None:   |sg[z_e] - e|^2 + beta * |z_e - sg[e]|^2    with sg = stop-gradient
     All arithmetic is in float32, under autocast too; z comes back in the input's dtype.
     The codebook, its averages and whether it has started are in `state_dict`: resuming is exact.
+    In training, several processes (`distributed`) learn one codebook: counts, sums, the k-means
+    start and the restarts are those of all their vectors, as in one process with the whole batch.
     """
 
     stages = 1
@@ -142,8 +145,11 @@ class VectorQuantizer(nn.Module):
         """
         detached = vectors.detach()
         seen = detached if keep is None else detached[keep]
-        if self.training and len(seen) and not self.started:
-            self._start(seen)
+        # Of all ranks: one that sees nothing itself learns all the same, and waits for no one.
+        number = distributed.share(len(seen))[1] if self.training else len(seen)
+        if self.training and number and not self.started:
+            self._start(distributed.gather_rows(seen))
+            distributed.copy_from_main(self)  # equal vectors, but perhaps not equal machines
         table = self.table()
         codes = self._choose(detached, table.detach())
         z_q = lookup(codes, table)
@@ -153,8 +159,14 @@ class VectorQuantizer(nn.Module):
         else:
             loss, commitment = self._loss(vectors[keep], z_q[keep])
             seen_codes = codes[keep]
+            if self.training and distributed.world_size() > 1:
+                # Ranks count by their rows in the batch's mean, here it must be by those kept.
+                every = distributed.share(len(vectors))[1]
+                loss = loss * (len(seen) * every / (len(vectors) * max(1, number)))
         counts = count_codes(seen_codes, self.codebook_size)
-        if self.training and len(seen):
+        if self.training:
+            counts = distributed.sum_over_ranks(counts)
+        if self.training and number:
             self._update(seen, seen_codes, counts)
         stats: dict[str, Tensor | float] = {
             "perplexity": 2 ** entropy_bits(counts),
@@ -212,12 +224,11 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def _update(self, vectors: Tensor, codes: Tensor, counts: Tensor) -> None:
-        """Move averages and codebook, then restart dead codes."""
-        # With several processes, `counts` and `sums` are to be added up over them here.
+        """Move averages and codebook, then restart dead codes. `counts` are those of all ranks."""
         self.ema_count.lerp_(counts, 1 - (USE_DECAY if self.decay is None else self.decay))
         if self.decay is not None:
             sums = torch.zeros_like(self.ema_sum).index_add_(0, codes, vectors)
-            self.ema_sum.lerp_(sums, 1 - self.decay)
+            self.ema_sum.lerp_(distributed.sum_over_ranks(sums), 1 - self.decay)
             total = self.ema_count.sum()
             # Laplace smoothing keeps the division finite; the total stays what it was.
             smoothed = (self.ema_count + EPSILON) / (total + self.codebook_size * EPSILON) * total
@@ -232,7 +243,7 @@ class VectorQuantizer(nn.Module):
         dead = (self.ema_count < self.restart_below * fair).nonzero().squeeze(1)
         if not len(dead):
             return
-        chosen = vectors[torch.randperm(len(vectors), device=vectors.device)[: len(dead)]]
+        chosen = distributed.draw_rows(vectors, len(dead))
         # When there are more dead codes than vectors the rest waits for the next batch.
         dead = dead[torch.randperm(len(dead), device=dead.device)[: len(chosen)]]
         self._place(dead, chosen, self._trial(fair))

@@ -16,7 +16,7 @@ def bits_per_second(count, codebook_size, seconds):
 
 
 def file_bytes(count, bits):
-    """10 bytes of header, the codes without gaps, 2 bytes of checksum."""
+    """Of a plain file: 10 bytes of header, the codes without gaps, 2 bytes of checksum."""
     return 10 + math.ceil(count * bits / 8) + 2
 
 

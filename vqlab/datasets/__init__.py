@@ -1,13 +1,14 @@
-"""Data sets of speech behind one call, ``load(name, split)``.
+"""Data sets of sounds behind one call, ``load(name, split)``; pictures by ``load_pictures``.
 
 The one idea: whatever the set, an item has a waveform, a sample rate, a label and a speaker, and no
 speaker is in two splits. So a notebook goes from the bundled words to the real recordings by
-changing one name. Each set has one file here; each returns the same `Dataset`.
+changing one name. Each set has one file here; each returns the same `Dataset`. For musical notes
+the label is the family of the instrument, and the instrument stands for the speaker.
 
->>> load("wrods")
+>>> load("wrods")  # doctest: +ELLIPSIS
 Traceback (most recent call last):
     ...
-ValueError: Unknown data set 'wrods'; there are words, voices, speech_commands, librispeech, folder.
+ValueError: Unknown data set 'wrods'; there are words, voices, ...
 
 Notebook: 06
 """
@@ -18,14 +19,16 @@ import os
 from collections.abc import Sequence
 
 from vqlab._paths import bundled
-from vqlab.datasets import folder, librispeech, speech_commands
+from vqlab.datasets import folder, librispeech, nsynth, speech_commands
+from vqlab.datasets import notes as made_notes
 from vqlab.datasets import words as bundled_words
 from vqlab.datasets.download import download
 from vqlab.datasets.items import SAMPLE_RATE, Dataset, Item
+from vqlab.datasets.pictures import Pictures, load_pictures
 
-__all__ = ["SAMPLE_RATE", "Dataset", "Item", "download", "load"]
+__all__ = ["SAMPLE_RATE", "Dataset", "Item", "Pictures", "download", "load", "load_pictures"]
 
-NAMES = ("words", "voices", "speech_commands", "librispeech", "folder")
+NAMES = ("words", "voices", "speech_commands", "librispeech", "folder", "nsynth", "notes")
 SPLITS = ("train", "validation", "test", "all")
 
 
@@ -35,6 +38,8 @@ def load(
     *,
     root: str | os.PathLike[str] | None = None,
     words: str | Sequence[str] | None = None,
+    families: str | Sequence[str] | None = None,
+    sources: str | Sequence[str] | None = None,
     version: str = "v0.02",
     seconds: float | None = 1.0,
     level_db: float | None = None,
@@ -44,10 +49,13 @@ def load(
 
     name : "words" (bundled, synthesised), "voices" (bundled, a few recorded people to listen to:
         split "all", labels are languages), "speech_commands" (the real set), "librispeech"
-        (sentences, cut into pieces of ``seconds``), or "folder" (any sound files)
+        (sentences, cut into pieces of ``seconds``), "folder" (any sound files), "nsynth" (notes of
+        four seconds), or "notes" (the same made by synthesisers, no files)
     split : "train", "validation", "test" or "all"; no speaker is in two of the first three
     root : the folder with the recordings; None looks in VQLAB_DATA, then the download folder
     words : one word, a list of words, or "all"; None is "right" for speech_commands, else all
+    families, sources : of "nsynth" and "notes", one or several; None for all. See `nsynth.FAMILIES`
+        and `nsynth.SOURCES`
     version : "v0.02" or "v0.01", of speech_commands
     seconds : length of every item, padded evenly or cropped around the word; None leaves it
     level_db : RMS level in dBFS every item is brought to; ``item.gain_db`` takes it back
@@ -62,6 +70,10 @@ def load(
         raise ValueError(f"Unknown split {split!r}; there are {', '.join(SPLITS)}.")
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; give a number of clips from 1, or None for all.")
+    if name not in ("nsynth", "notes") and (families is not None or sources is not None):
+        raise ValueError(f"families and sources are for nsynth and notes; {name!r} has words.")
+    if name in ("nsynth", "notes") and words is not None:
+        raise ValueError(f"{name!r} has no words; choose by families=… and sources=….")
     if words is None:
         words = "right" if name == "speech_commands" else "all"
     chosen = None if words == "all" else [words] if isinstance(words, str) else list(words)
@@ -69,6 +81,13 @@ def load(
         chosen = None
     if name == "speech_commands":
         found = speech_commands.index(split, root=root, words=chosen, version=version)
+    elif name == "nsynth":
+        found = nsynth.index(split, root=root, families=families, sources=sources)
+    elif name == "notes":
+        if root is not None:
+            raise ValueError("The notes are computed, not read; leave root out.")
+        nsynth.select(sources, ["synthetic"], "source")
+        found = made_notes.index(split, families=families)
     elif name == "librispeech":
         found = librispeech.index(split, root=root, seconds=seconds)
     elif name == "voices":
@@ -83,8 +102,9 @@ def load(
     if not entries:
         raise ValueError(
             f"The {split} split of {name!r} has no clip of {', '.join(classes)} here. "
-            f"Choose other words, another split, or split='all'. {' '.join(notes)}".rstrip()
+            f"Choose others, another split, or split='all'. {' '.join(notes)}".rstrip()
         )
     if limit is not None and limit < len(entries):
         entries = [entries[n * len(entries) // limit] for n in range(limit)]
-    return Dataset(entries, classes=classes, notes=notes, seconds=seconds, level_db=level_db)
+    kind = made_notes.Notes if name == "notes" else Dataset
+    return kind(entries, classes=classes, notes=notes, seconds=seconds, level_db=level_db)

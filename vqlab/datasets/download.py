@@ -1,97 +1,185 @@
-"""Download of Speech Commands: resumed where it stopped, verified, and unpacked safely.
+"""Download of the data sets: resumed where it stopped, verified, and unpacked safely.
 
-The one idea: nothing is there under its final name before it is whole. The archive grows in a file
-ending in ``.part`` and is unpacked only when its SHA-256 is the known one; the folder is unpacked
-under another name and renamed at the end. So an interrupted download goes on at the next call, and
-a wrong or harmful archive leaves nothing behind.
+The one idea: for each file the address and the checksum are written down here, and nothing counts
+as the set before its checksum was right. Speech Commands, CIFAR-10 and MNIST have SHA-256, as
+torchaudio and TensorFlow Datasets publish them. For NSynth's archives only the MD5 is known that
+Google's storage gives for them (the HEAR benchmark checks the same); MD5 finds damage, it does not
+withstand forgery, and the unpacking trusts no archive anyway.
 
-Notebook: 06
+Notebook: 11
 """
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import os
 import shutil
 import tarfile
-import urllib.error
-import urllib.request
 import warnings
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
-
-from tqdm.auto import tqdm
+from dataclasses import dataclass
+from pathlib import Path
 
 from vqlab import _paths
-from vqlab.datasets.speech_commands import CLIPS
+from vqlab.datasets import nsynth, pictures, speech_commands
+from vqlab.datasets.archives import checksum, fetch_verified, unpack
 
-_ADDRESS = "http://download.tensorflow.org/data/speech_commands_{}.tar.gz"
+NAMES = ("speech_commands", "nsynth", "cifar10", "mnist")
+PARTS = ("test", "validation", "train")  # of NSynth, the smallest first
+
 # The same as in torchaudio.datasets.speechcommands; a test compares them.
 CHECKSUMS = {
     "v0.01": "743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d",
     "v0.02": "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
 }
-_BLOCK = 1 << 20
-_TRIES = 5
-_MOST_BYTES = 8 << 30  # unpacked, v0.02 takes 3.5 GB
-_MOST_FILES = 200_000
-# tarfile's own rules, in Python from 3.11.4 on; `_refuse_harmful` is at least as strict.
-_FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One tar archive: where it is, its checksum, and what is known of its content.
+
+    inside : the folder in it that becomes the set; None takes all
+    files : pattern and number of the files by which a whole set is told from a part of one
+    needs : bytes of disk, for the archive and what comes out of it
+    """
+
+    url: str
+    checksum: str
+    inside: str | None
+    files: tuple[str, int]
+    needs: int
+    most_bytes: int
+    most_files: int
+
+
+_SPEECH = {
+    version: Archive(
+        f"http://download.tensorflow.org/data/speech_commands_{version}.tar.gz",
+        f"sha256:{CHECKSUMS[version]}",
+        None,
+        ("*/*_nohash_*.wav", sum(speech_commands.CLIPS[version].values())),
+        6_000_000_000,
+        8 << 30,
+        200_000,
+    )
+    for version in CHECKSUMS
+}
+_NSYNTH = {
+    split: Archive(
+        "https://storage.googleapis.com/download.magenta.tensorflow.org/datasets/nsynth/"
+        f"{nsynth.FOLDERS[split]}.jsonwav.tar.gz",
+        f"md5:{md5}",
+        nsynth.FOLDERS[split],
+        ("audio/*.wav", notes),
+        packed + notes * 129_000,  # a wav has 128,044 bytes, and its lines in examples.json 700
+        **nsynth.LIMITS,
+    )
+    for split, md5, packed, notes in (
+        ("train", "fde6665a93865503ba598b9fac388660", 23_815_298_079, 289_205),
+        ("validation", "87e94a00a19b6dbc99cf6d4c0c0cae87", 1_068_767_009, 12_678),
+        ("test", "5e6f8719bf7e16ad0a00d518b78af77d", 349_501_546, 4_096),
+    )
+}
+_CIFAR = Archive(
+    "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    pictures.CIFAR_FOLDER,
+    ("*_batch*.bin", 6),
+    360_000_000,
+    **pictures.LIMITS,
+)
+_MNIST = "https://storage.googleapis.com/cvdf-datasets/mnist"
+_MNIST_FILES = {
+    "train-images-idx3-ubyte": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+}
 
 
 def download(
     name: str = "speech_commands",
     *,
-    version: str = "v0.02",
+    version: str | None = None,
+    split: str | None = None,
     root: str | os.PathLike[str] | None = None,
     url: str | None = None,
     sha256: str | None = None,
 ) -> Path:
     """Fetch and unpack a data set; return its folder. Does nothing when the set is there already.
 
+    name : "speech_commands" (2.4 GB), "nsynth" (0.3, 1.1 and 24 GB), "cifar10" (0.2 GB), "mnist"
+        (12 MB)
+    version : of Speech Commands, "v0.02" or "v0.01"; None is "v0.02"
+    split : of NSynth, "train", "validation" or "test", one after the other; None fetches all three
     root : where to; None for the user's download folder, where `load` finds it
-    url, sha256 : a mirror, and the archive's checksum where it is not the official one
+    url, sha256 : a mirror (of MNIST: the folder with its four files), and the archive's checksum
+        where it is not the official one
 
-    Raises ValueError for an unknown name or version, a wrong checksum or a harmful archive;
-    FileExistsError when an incomplete set is in the way; ConnectionError when the network fails.
+    Raises ValueError for an unknown name, version or split, a wrong checksum or a harmful archive;
+    FileExistsError when an incomplete set is in the way; ConnectionError when the network fails;
+    OSError when the disk has too little room.
     """
-    if name != "speech_commands":
-        raise ValueError(f"Unknown download {name!r}; there is speech_commands.")
-    if version not in CHECKSUMS:
+    if name not in NAMES:
+        raise ValueError(f"Unknown download {name!r}; there are {', '.join(NAMES)}.")
+    if version is not None and name != "speech_commands":
+        raise ValueError(f"version is for speech_commands; {name!r} has one version only.")
+    if version is not None and version not in CHECKSUMS:
         raise ValueError(f"Unknown version {version!r}; there are {', '.join(CHECKSUMS)}.")
+    if split is not None and name != "nsynth":
+        raise ValueError(f"split is for nsynth; {name!r} comes in one piece.")
+    if split is not None and split not in PARTS:
+        raise ValueError(f"Unknown split {split!r}; there are {', '.join(PARTS)}.")
+    if url is not None and name == "nsynth" and split is None:
+        raise ValueError("A url is one archive; say by split=… which of the three it is.")
+    if sha256 is not None and name == "mnist":
+        raise ValueError("MNIST is four files, so it takes no sha256.")
     place = _paths.download_folder() if root is None else Path(root).expanduser()
-    target = place / "SpeechCommands" / f"speech_commands_{version}"
-    if target.is_dir():
-        complete = sum(CLIPS[version].values())
-        here = sum(1 for _ in target.glob("*/*_nohash_*.wav"))
-        if here < complete and sha256 is None:
-            raise FileExistsError(
-                f"{target} holds {here:,} of {complete:,} clips and is left as it is. "
-                "Move it away, or choose another folder with root=…, and run this again."
-            )
-        return target
     outside = os.environ.get("VQLAB_DATA", "").strip()
     if root is None and outside:
         warnings.warn(
             f"VQLAB_DATA is set to {outside}: load() looks there before {place}.", stacklevel=2
         )
+    if name == "mnist":
+        return _download_mnist(place / "mnist", url or _MNIST)
+    if name == "nsynth":
+        for part in [split] if split else PARTS:
+            target = place / "nsynth" / nsynth.FOLDERS[part]
+            _download_archive(_NSYNTH[part], target, target.parent, url, sha256)
+        return target if split else target.parent
+    if name == "cifar10":
+        target = place / "cifar10" / pictures.CIFAR_FOLDER
+        return _download_archive(_CIFAR, target, target.parent, url, sha256)
+    version = version or "v0.02"
+    target = place / "SpeechCommands" / f"speech_commands_{version}"
+    return _download_archive(_SPEECH[version], target, place, url, sha256)
+
+
+def _download_archive(
+    known: Archive, target: Path, place: Path, url: str | None, sha256: str | None
+) -> Path:
+    """Fetch one archive into ``place``, unpack it to ``target`` and delete it."""
+    if target.is_dir():
+        pattern, complete = known.files
+        here = sum(1 for _ in target.glob(pattern))
+        if here < complete and sha256 is None:
+            raise FileExistsError(
+                f"{target} holds {here:,} of {complete:,} {_WHAT.get(target.parent.name, 'files')} "
+                "and is left as it is. Move it away, or choose another folder with root=…, and "
+                "run this again."
+            )
+        return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    expected = sha256 or CHECKSUMS[version]
-    archive = place / f"speech_commands_{version}.tar.gz"
-    if not archive.is_file():
-        part = archive.with_name(archive.name + ".part")
-        fetch(url or _ADDRESS.format(version), part)
-        part.replace(archive)
-    found = checksum(archive)
-    if found != expected:
-        archive.unlink()
-        raise ValueError(
-            f"The archive has the SHA-256 {found}, not {expected}: it is damaged or not the set. "
-            "It was deleted; run the same command again."
-        )
+    archive = place / known.url.rpartition("/")[2]
+    if sha256 is None:  # a mirror's archive may be another, smaller one
+        _need_room(place, known.needs, archive)
+    fetch_verified(url or known.url, archive, f"sha256:{sha256}" if sha256 else known.checksum)
     try:
-        unpack(archive, target)
+        unpack(
+            archive,
+            target,
+            inside=known.inside,
+            most_bytes=known.most_bytes,
+            most_files=known.most_files,
+        )
     except (ValueError, tarfile.TarError):
         archive.unlink()
         raise
@@ -99,116 +187,29 @@ def download(
     return target
 
 
-def fetch(url: str, part: Path) -> None:
-    """Download ``url`` into ``part``, going on where an earlier attempt stopped.
-
-    Raises ConnectionError with one sentence; what has arrived stays for the next attempt.
-    """
-    reason: object = ""
-    for _ in range(_TRIES):
-        before = part.stat().st_size if part.exists() else 0
-        try:
-            if _fetch_once(url, part):
-                return
-            reason = "the connection was closed"
-        except urllib.error.HTTPError as error:
-            if error.code == 416 and before:  # more is here than the server has: begin again
-                part.unlink()
-                continue
-            reason = f"the server answered {error.code} {error.reason}"
-            break
-        except urllib.error.URLError as error:
-            reason = error.reason
-        except (OSError, http.client.HTTPException) as error:
-            reason = error
-        if (part.stat().st_size if part.exists() else 0) <= before:
-            break  # nothing came: trying again at once will not help
-    here = part.stat().st_size if part.exists() else 0
-    raise ConnectionError(
-        f"Could not download {url}: {reason}. "
-        + (f"{here / 1e6:.1f} MB are kept in {part}; " if here else "")
-        + "run the same command again, when there is a network, to go on."
-    )
+_WHAT = {"SpeechCommands": "clips", "nsynth": "notes", "cifar10": "batches"}
 
 
-def _fetch_once(url: str, part: Path) -> bool:
-    """One request; True when the file is whole."""
-    here = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"User-Agent": "vqlab"})
-    if here:
-        request.add_header("Range", f"bytes={here}-")
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        # 206 sends the rest, and says from where; 200 sends everything from the beginning.
-        start = answer.headers.get("Content-Range", "").removeprefix("bytes ").split("-")[0]
-        resumed = answer.status == 206 and start == str(here)
-        if answer.status == 206 and not resumed:
-            raise http.client.HTTPException(f"the server sent the wrong part ({start!r})")
-        length = answer.headers.get("Content-Length")
-        total = None if length is None else int(length) + (here if resumed else 0)
-        with (
-            open(part, "ab" if resumed else "wb") as file,
-            tqdm(
-                desc=part.name.removesuffix(".part"), total=total, initial=file.tell(), unit="B",
-                unit_scale=True, leave=False,
-            ) as bar,
-        ):  # fmt: skip
-            while block := answer.read(_BLOCK):
-                file.write(block)
-                bar.update(len(block))
-    return total is None or part.stat().st_size == total
+def _download_mnist(target: Path, url: str) -> Path:
+    """The four files, which stay packed; each is checked, those that are here as well."""
+    for name, known in _MNIST_FILES.items():
+        file = target / f"{name}.gz"
+        if file.is_file() and checksum(file) != known:
+            raise FileExistsError(
+                f"{file} is not MNIST's own file and is left as it is. Move it away, or choose "
+                "another folder with root=…, and run this again."
+            )
+        fetch_verified(f"{url.rstrip('/')}/{file.name}", file, f"sha256:{known}")
+    return target
 
 
-def checksum(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def unpack(archive: Path, target: Path, *, most_bytes: int = _MOST_BYTES) -> None:
-    """Unpack a tar archive into the new folder ``target``, which appears only when all is there.
-
-    Refused, with a ValueError and nothing left: absolute names, "..", links, devices, more than
-    ``most_bytes`` of content, an archive that is cut off.
-    """
-    work = target.with_name(f".{target.name}.unpacking")
-    shutil.rmtree(work, ignore_errors=True)  # of an attempt that was killed
-    work.mkdir(parents=True)
-    size = 0
-    try:
-        with tarfile.open(archive) as tar:
-            for count, member in enumerate(tqdm(tar, "unpacking", delay=2, leave=False)):
-                _refuse_harmful(member)
-                size += member.size
-                if size > most_bytes or count >= _MOST_FILES:
-                    raise ValueError(
-                        f"The archive {archive.name} holds more than {most_bytes:,} bytes or "
-                        f"{_MOST_FILES:,} files; it is not the set and was not unpacked."
-                    )
-                tar.extract(member, work, **_FILTER)
-        work.replace(target)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk is full, or not ours to write: the archive is not to blame
-        raise ValueError(f"The archive {archive.name} cannot be unpacked: {error}.") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _refuse_harmful(member: tarfile.TarInfo) -> None:
-    """Only files and folders inside the target may come out of an archive."""
-    name = member.name
-    outside = (
-        PurePosixPath(name).is_absolute()
-        or PureWindowsPath(name).drive
-        or PureWindowsPath(name).root
-        or ".." in PureWindowsPath(name).parts
-    )
-    if outside or not (member.isfile() or member.isdir()):
-        raise ValueError(
-            f"The archive holds {name!r}, which "
-            f"{'points outside its folder' if outside else 'is neither a file nor a folder'}; "
-            "nothing was unpacked."
+def _need_room(place: Path, needs: int, archive: Path) -> None:
+    """Raises OSError when the disk is too small for the archive and what comes out of it."""
+    part = archive.with_name(archive.name + ".part")
+    here = sum(file.stat().st_size for file in (archive, part) if file.exists())
+    free = shutil.disk_usage(place).free
+    if free < needs - here:
+        raise OSError(
+            f"{archive.name} needs {(needs - here) / 1e9:.1f} GB of disk with what comes out of "
+            f"it, and {place} has {free / 1e9:.1f} GB. Make room, or choose another folder by root."
         )

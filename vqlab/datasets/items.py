@@ -215,7 +215,7 @@ class Dataset(Sequence[Item]):
 
     def _like(self, entries: Sequence[Entry], notes: Sequence[str]) -> Dataset:
         options = {"seconds": self.seconds, "level_db": self.level_db}
-        return Dataset(entries, classes=self.classes, notes=notes, **options)  # type: ignore[arg-type]
+        return type(self)(entries, classes=self.classes, notes=notes, **options)  # type: ignore[arg-type]
 
     def _load(self, entry: Entry) -> Tensor:
         """Decode one file to (samples,) at 16 kHz and remember what is odd about it."""

@@ -1,7 +1,9 @@
 """The exercises of notebook 00: seconds, bits per second, bytes of a file, bits by hand, a swap.
 
 Each entry is data: a probe on small fixed numbers, the reference, the mistakes people make with
-the hint that fits each, and general hints. What a file's size is, the package's own packing says.
+the hint that fits each, and general hints. The plain way to write codes down, every code in the
+same number of bits, lives here and not in the package, whose files are smaller
+(:mod:`vqlab.entropy`); header and checksum of a plain file are those of the package.
 
 Notebook: 00
 """
@@ -9,7 +11,7 @@ Notebook: 00
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,38 @@ from torch import Tensor
 
 from .. import packing
 from ._exercise import Exercise
+
+# --- the plain way to write codes down ------------------------------------------------------------
+
+
+def pack_bits(codes: Sequence[int], bits: int) -> bytes:
+    """Integers from 0 to ``2**bits - 1``, ``bits`` bits each, high bit first, without gaps.
+
+    Zeros fill up the last byte. Raises ``ValueError`` for an integer outside of that range.
+    """
+    values = np.asarray(codes, np.int64)
+    if len(values) and not 0 <= values.min() <= values.max() < 2**bits:
+        raise ValueError(
+            f"codes from {values.min()} to {values.max()}: {bits} bits hold 0 to {2**bits - 1}"
+        )
+    shifts = np.arange(bits - 1, -1, -1)
+    return np.packbits((values[:, None] >> shifts) & 1).tobytes()
+
+
+def unpack_bits_of(data: bytes, count: int, bits: int) -> list[int]:
+    """The first ``count`` integers of ``bits`` bits each: the inverse of :func:`pack_bits`."""
+    flat = np.unpackbits(np.frombuffer(data, np.uint8), count=count * bits).reshape(count, bits)
+    return (flat.astype(np.int64) @ (1 << np.arange(bits - 1, -1, -1))).tolist()
+
+
+def plain_file(codes: Sequence[int], bits: int, samples: int = 16_000) -> bytes:
+    """The bytes of a file like the package's, but with each of the codes in ``bits`` bits.
+
+    It is there to be measured: no decoder reads it.
+    """
+    payload = pack_bits(codes, bits)
+    return packing.pack(packing.Packed(16_000, b"\0\0", 0, 0.0, samples, payload))
+
 
 # --- 00-seconds: samples, sample rate -> seconds --------------------------------------------------
 
@@ -104,12 +138,12 @@ bits_per_second = Exercise(
     ),
 )
 
-# --- 00-file-bytes: how many codes, bits of a code -> bytes of the file of one second -------------
+# --- 00-file-bytes: how many codes, bits of a code -> bytes of the plain file of one second -------
 
 
-def _real_files(count: int, bits: int) -> int:
-    """The length of what `packing.pack` makes of so many codes and 16,000 samples."""
-    return len(packing.pack(b"\0\0", 8, 0.0, 16_000, np.zeros(count, dtype=np.int64), bits))
+def _plain_files(count: int, bits: int) -> int:
+    """The length of a plain file of so many codes and 16,000 samples."""
+    return len(plain_file([0] * count, bits))
 
 
 def _four_files(fn: Callable[..., Any]) -> Any:
@@ -121,7 +155,7 @@ def _four_files(fn: Callable[..., Any]) -> Any:
 
 file_bytes = Exercise(
     probe=_four_files,
-    right=_real_files,
+    right=_plain_files,
     mistakes=(
         (
             lambda n, b: 12 + n * b // 8,
@@ -137,7 +171,7 @@ file_bytes = Exercise(
         ),
         (
             lambda n, b: 12 + n * -(-b // 8),
-            "you give each code whole bytes; the codes are packed bit by bit.",
+            "you give each code whole bytes; the plain file packs them bit by bit.",
         ),
         (
             lambda n, b: -(-n * b // 8),
@@ -160,13 +194,13 @@ file_bytes = Exercise(
 
 # --- 00-unpack-bits: bytes, how many, bits of each -> list of integers ----------------------------
 
-_ten, _three = np.array([469, 229, 682, 20]), np.array([5, 1, 6])
+_ten, _three = [469, 229, 682, 20], [5, 1, 6]
 
 
 def _two_streams(fn: Callable[..., Any]) -> Any:
     return {
-        "the list of 4 codes of 10 bits": fn(packing.pack_bits(_ten, 10), 4, 10),
-        "the list of 3 codes of 3 bits": fn(packing.pack_bits(_three, 3), 3, 3),
+        "the list of 4 codes of 10 bits": fn(pack_bits(_ten, 10), 4, 10),
+        "the list of 3 codes of 3 bits": fn(pack_bits(_three, 3), 3, 3),
     }
 
 
@@ -184,7 +218,7 @@ def _integers(text: str, count: int, bits: int) -> list[int]:
 
 unpack_bits = Exercise(
     probe=_two_streams,
-    right=lambda data, count, bits: packing.unpack_bits(data, count, bits).tolist(),
+    right=unpack_bits_of,
     mistakes=(
         (lambda data, count, bits: list(data)[:count], "these are bytes; cut after `bits` bits."),
         (

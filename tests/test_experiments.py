@@ -1,0 +1,225 @@
+"""Experiments' files: what is refused and where, what a grid holds, and that every key is read."""
+
+import ast
+
+import pytest
+from _support import ROOT
+
+from vqlab.experiments import build, front, reading, schema, yaml_lines
+from vqlab.experiments.grid import singles
+
+SHIPPED = sorted((ROOT / "experiments").glob("*.yaml"))
+
+TEXT = """\
+name: tiny
+dataset:
+  name: words
+  words: [right, no]
+  train: 8
+spectrogram:
+  kind: log_mel
+  n_fft: 512
+  hop_length: 256
+  n_mels: 20
+  frames: 32
+network:
+  kind: frames
+  width: 8
+  stride: 4
+bottlenecks:
+  - kind: ae
+    D: [1, 2]
+  - kind: vq
+    D: 8
+    K: [16, 32]
+    beta: 0.3
+  - kind: fsq
+    levels: [3, 3]
+training:
+  epochs: 2
+  learning_rate: 1e-3
+sound:
+  iterations: 4
+"""
+
+
+def refusal(tmp_path, text):
+    """What is said about a file with this text, after its name and line; and the line."""
+    path = tmp_path / "grid.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError) as caught:
+        reading.read(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path}:") and "\n" not in said
+    line, sentence = said[len(str(path)) + 1 :].split(": ", 1)
+    return int(line), sentence
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "said"),
+    [
+        ("epochs: 2", "epoch: 2", 26, "unknown key 'epoch' in training (did you mean 'epochs'?)"),
+        ("epochs: 2", "epochs: two", 26, "epochs is 'two': it must be a whole number"),
+        ("epochs: 2", "epochs: 2.0", 26, "epochs is 2.0: it must be a whole number"),
+        ("epochs: 2", "epochs: 0", 26, "epochs is 0: it must be at least 1"),
+        ("epochs: 2", "epochs:", 26, "epochs is null: it must be a whole number"),
+        ("epochs: 2", "epochs: true", 26, "epochs is true: it must be a whole number"),
+        ("  epochs: 2\n", "", 25, "the key 'epochs' is missing in training"),
+        ("rate: 1e-3", "rate: -1e-3", 27, "learning_rate is -0.001: it must be more than 0"),
+        ("rate: 1e-3", "rate: .inf", 27, "learning_rate is '.inf': it must be a number"),
+        ("rate: 1e-3", "rate: 1e999", 27, "learning_rate is inf: it must be a finite number"),
+        ("  name: words", "  name: wrods", 3, "name is 'wrods' in dataset: allowed are 'mnist'"),
+        ("kind: vq", "kind: vqq", 19, "kind is 'vqq' in bottlenecks: allowed are 'ae'"),
+        ("kind: vq", "kindly: vq", 19, "the key 'kind' is missing in bottlenecks"),
+        ("K: [16, 32]", "K: [16, 1]", 21, "K number 2 is 1: it must be at least 2"),
+        ("D: [1, 2]", "K: [1, 2]", 18, "unknown key 'K' in bottlenecks"),
+        ("beta: 0.3", "loss: most", 22, "loss is 'most': it must be 'sum' or 'mean'"),
+        ("levels: [3, 3]", "levels: [3, 1]", 24, "levels number 2 is 1: it must be at least 2"),
+        ("words: [right, no]", "words: [right, 3]", 4, "words number 2 is 3: it must be text"),
+        ("  words: [right, no]", "  families: bass", 4, "unknown key 'families' in dataset"),
+        ("n_mels: 20", "n_mels: 400", 10, "n_mels 400 is too many for n_fft 512"),
+        ("hop_length: 256", "hop_length: 200", 9, "it must divide n_fft / 2 = 256"),
+        ("frames: 32", "frames: 33", 11, "it must be a multiple of the network's stride, 4"),
+        ("  stride: 4", "  units: 4", 15, "unknown key 'units' in network: allowed are kind"),
+        ("    beta: 0.3", "    K: 16", 22, "the key 'K' is given twice, first in line 21"),
+        ("epochs: 2", "epochs: 2: 3", 26, "this is not YAML"),
+        ("epochs: 2", "epochs: !!python/object:os.system 2", 26, "the tag tag:yaml.org"),
+        ("epochs: 2", "epochs: &a 2\n  batch: *a", 27, "*a refers to another place"),
+        ("sound:\n  iterations: 4\n", "", 1, "the section sound is missing"),
+        ("name: tiny", "name: ../tiny", 1, "it must be letters, digits"),
+        ("name: tiny", "names: tiny", 1, "unknown key 'names' (did you mean 'name'?)"),
+        (
+            "training:\n  epochs: 2\n  learning_rate: 1e-3\n",
+            "training: 3\n",
+            25,
+            "training is 3: it must be a section",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_what_is_allowed(tmp_path, before, after, line, said):
+    assert before in TEXT
+    where, sentence = refusal(tmp_path, TEXT.replace(before, after, 1))
+    assert said in sentence
+    assert where == line
+
+
+@pytest.mark.parametrize("text", ["", "- 1", "{", "[" * 3000, "name: \x00", "a: 1\n\tb: 2"])
+def test_what_is_no_experiment_at_all_is_refused_in_a_sentence(tmp_path, text):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="x.yaml"):
+        reading.read(path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match="UTF-8"):
+        reading.read(path)
+
+
+def test_what_does_not_go_with_pictures_is_refused(tmp_path):
+    text = "name: a\ndataset: {name: digits}\nnetwork: {kind: pictures, units: 4}\n"
+    text += "bottlenecks: [{kind: ae, D: 1}]\ntraining: {epochs: 1}\n"
+    line, sentence = refusal(tmp_path, text + "sound: {iterations: 3}\n")
+    assert (line, sentence) == (6, "digits holds pictures: leave sound out")
+    line, sentence = refusal(tmp_path, text.replace("pictures, units: 4", "frames"))
+    assert line == 3 and "must be 'pictures'" in sentence
+    path = tmp_path / "good.yaml"
+    path.write_text(text)
+    assert reading.read(path).spectrogram is None
+
+
+def test_words_that_older_yaml_takes_for_truth_values_stay_words(tmp_path):
+    path = tmp_path / "words.yaml"
+    path.write_text("words: [yes, no, on, off, 'true', 012, 1e3, 1_000, ~]\nright: true\n")
+    values, lines = yaml_lines.read(path)
+    assert values["words"] == ["yes", "no", "on", "off", "true", 12, 1000.0, "1_000", None]
+    assert values["right"] is True
+    assert lines[("right",)] == 2
+    path.write_text(yaml_lines.write(values))
+    assert yaml_lines.read(path)[0] == values
+
+
+def test_a_grid_becomes_single_runs_with_readable_names(tmp_path):
+    path = tmp_path / "grid.yaml"
+    path.write_text(TEXT + "  scored: 3\n")
+    grid = reading.read(path)
+    names = [single.name for single in singles(grid)]
+    assert names == ["ae-D1-s0", "ae-D2-s0", "vq-D8-K16-s0", "vq-D8-K32-s0", "fsq-L3.3-s0"]
+    vq = singles(grid)[3]
+    assert (vq.D, vq.K, vq.stages, vq.seed, vq.bottleneck.beta) == (8, 32, None, 0, 0.3)
+    assert singles(grid)[4].D == 2
+    path.write_text(reading.write(vq.grid))  # a run's configuration is a file like any other
+    again = singles(reading.read(path))
+    assert [(one.name, one.grid) for one in again] == [(vq.name, vq.grid)]
+
+
+def test_a_grid_has_the_product_of_its_lists(tmp_path):
+    path = tmp_path / "grid.yaml"
+    more = "  - {kind: rvq, D: [4, 8], K: [16, 32, 64], stages: [1, 2], seeds: [0, 5]}\n"
+    path.write_text(TEXT.replace("training:", more + "training:\n  seeds: [1, 2, 3]"))
+    runs = singles(reading.read(path))
+    assert len(runs) == 3 * (2 + 2 + 1) + 2 * 3 * 2 * 2
+    assert len({run.name for run in runs}) == len(runs)
+    assert {run.seed for run in runs if run.bottleneck.kind == "rvq"} == {0, 5}
+    assert runs[-1].name == "rvq-D8-K64-x2-s5"
+
+
+def test_two_runs_of_one_name_are_refused_until_a_label_tells_them_apart(tmp_path):
+    path = tmp_path / "grid.yaml"
+    path.write_text(TEXT.replace("levels: [3, 3]", "levels: [[3, 3], [3, 3]]"))
+    with pytest.raises(ValueError, match="two runs named fsq-L3.3-s0"):
+        singles(reading.read(path))
+    more = "  - {kind: ae, D: 2, loss: mean, label: mean}\n"
+    path.write_text(TEXT.replace("training:", more + "training:"))
+    assert singles(reading.read(path))[-1].name == "ae-mean-D2-s0"
+
+
+def test_all_grids_ship_in_three_sizes():
+    names = {path.stem for path in SHIPPED}
+    sets = ("nsynth", "cifar10", "mnist", "words", "speech-commands-right")
+    assert names == {f"{name}-{size}" for name in sets for size in ("minimal", "small", "full")}
+    assert reading.find("words-minimal") == ROOT / "experiments" / "words-minimal.yaml"
+    with pytest.raises(FileNotFoundError, match="words-minimal"):
+        reading.find("wurds-minimal")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_grid_is_valid_and_named_as_its_file(path, tmp_path):
+    grid = reading.read(path)
+    runs = singles(grid)
+    assert grid.name == path.stem
+    kinds = {run.bottleneck.kind for run in runs}
+    assert {"ae", "vq"} <= kinds
+    assert len({run.D for run in runs if run.bottleneck.kind == "vq"}) >= 2
+    assert len({run.K for run in runs if run.bottleneck.kind == "vq"}) >= 2
+    if path.stem.endswith("minimal"):
+        assert grid.dataset.name in ("notes", "patches", "digits", "words")  # no network, no files
+    if path.stem.startswith("words"):
+        assert {"vae", "rvq", "fsq"} <= kinds
+    assert reading.read(path) == schema.Grid.model_validate(grid.model_dump())
+
+
+def test_the_full_grids_have_the_sizes_of_the_thesis():
+    grid = reading.read(reading.find("nsynth-full"))
+    end = front.front_of(grid)
+    assert (end.rows, end.frames, end.samples, end.seconds) == (512, 512, 66_432, 4.152)
+    assert end.config.n_fft == 1024 and end.config.hop_length == 128
+    assert grid.training.epochs == 246 and grid.training.batch == 16
+    assert {run.name for run in singles(grid)} >= {"ae-D10-s0", "vq-D256-K2048-s0"}
+    losses = {run.bottleneck.kind: build.loss_of(run) for run in singles(grid)}
+    assert losses["vq"] is build.mean_squared_error
+    assert losses["ae"] is losses["vae"] is build.sum_squared_error
+
+
+def test_every_key_of_the_schema_is_read_somewhere():
+    """A key that is accepted and then forgotten is how a configuration lies."""
+    read = set()
+    for path in (ROOT / "vqlab" / "experiments").glob("*.py"):
+        if path.stem != "schema":
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Attribute):
+                    read.add(node.attr)
+                elif path.stem == "grid" and isinstance(node, ast.Constant):
+                    read.add(node.value)  # D, K, stages and levels are gone through by name
+    read |= {"train", "validation", "test"}  # data.load reads that of the split it is asked for
+    sections = (schema.Grid, schema.Training, schema.Sound, *schema.TAGGED)
+    keys = {key for section in sections for key in section.model_fields}
+    assert keys - read == set()

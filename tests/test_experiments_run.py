@@ -1,0 +1,349 @@
+"""Grids trained, killed, taken up again, and measured."""
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from _support import ROOT
+from safetensors.torch import load_file
+
+from vqlab import audio, cli
+from vqlab.experiments import build, data, evaluate, folders, reading, run
+from vqlab.experiments.grid import singles
+
+PICTURES = """\
+name: digits-tiny
+dataset: {name: digits, train: 48, validation: 16, test: 20}
+network: {kind: pictures, units: 6}
+bottlenecks:
+  - {kind: ae, D: 2}
+  - {kind: vq, D: 4, K: 32, start: kmeans, restart_below: 0.1}
+  - {kind: rvq, D: 4, K: 16, stages: 2}
+  - {kind: fsq, levels: [5, 3]}
+  - {kind: vae, D: 2}
+training: {epochs: 2, batch: 16, learning_rate: 1e-3}
+"""
+SOUND = """\
+name: words-tiny
+dataset: {name: words, train: 12, validation: 4, test: 6}
+spectrogram: {kind: stft, n_fft: 256, hop_length: 128, frames: 124}
+network: {kind: frames, width: 8, stride: 4, encoder_blocks: 1, decoder_blocks: 1}
+bottlenecks:
+  - {kind: vq, D: 4, K: 8, start: kmeans}
+training: {epochs: 2, batch: 5, learning_rate: 1e-3}
+sound: {iterations: 4, scored: 3}
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """The order of sums depends on the number of threads, and runs are compared to the last bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def grid_of(folder, text):
+    path = folder / "grid-file.yaml"
+    path.write_text(text)
+    return reading.read(path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A grid of pictures and one of sound, trained and measured: their folders."""
+    place = tmp_path_factory.mktemp("trained")
+    for name, text in (("pictures", PICTURES), ("sound", SOUND)):
+        run.train(grid_of(place, text), place / name, progress=False)
+        evaluate.evaluate(place / name, progress=False)
+    return place
+
+
+def table_of(folder):
+    with (folder / "results.csv").open() as file:
+        return {row["run"]: row for row in csv.DictReader(file)}
+
+
+def steps_of(folder):
+    """The reports of a run without the times, which differ from run to run."""
+    return [
+        {key: value for key, value in report.items() if key != "seconds"}
+        for report in folders.reports_of(folder)
+    ]
+
+
+def test_a_run_killed_in_the_middle_goes_on_as_if_nothing_had_happened(tmp_path):
+    text = "name: killed\n" + PICTURES.split("\n", 1)[1]
+    kept = [line for line in text.splitlines() if "kind: " not in line or "vq, D: 4, K: 32" in line
+            or "pictures" in line]  # fmt: skip
+    text = "\n".join(kept).replace("epochs: 2", "epochs: 24") + "\n"
+    grid = grid_of(tmp_path, text)
+    (single,) = singles(grid)
+    command = [sys.executable, "-m", "vqlab", "train", "-f", tmp_path / "grid-file.yaml"]
+    process = subprocess.Popen(
+        [*command, "--out", tmp_path / "a", "--device", "cpu"],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
+    )
+    log = tmp_path / "a" / single.name / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (log.exists() and log.read_text().count("\n") >= 3) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    done = log.read_text().count("\n")
+    assert 3 <= done < 24 and not folders.is_finished(log.parent)
+
+    run.train(grid, tmp_path / "a", device="cpu", progress=False)
+    run.train(grid, tmp_path / "b", device="cpu", progress=False)
+    a, b = (tmp_path / name / single.name for name in "ab")
+    assert len(steps_of(a)) == 24
+    assert steps_of(a) == steps_of(b)
+    for file in ("best.safetensors", "last.safetensors"):
+        left, right = load_file(a / file), load_file(b / file)
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_what_is_done_is_left_alone_and_what_is_new_is_trained(tmp_path):
+    text = PICTURES.replace("  - {kind: rvq, D: 4, K: 16, stages: 2}\n", "")
+    out = run.train(grid_of(tmp_path, text), tmp_path / "out", progress=False)
+    before = times_of(out)
+    assert sum(path.name == "best.safetensors" for path in before) == 4
+    run.train(grid_of(tmp_path, PICTURES), out, progress=False)
+    after = times_of(out)
+    assert sum(path.name == "best.safetensors" for path in after) == 5
+    assert {path: after[path] for path in before} == before
+
+
+def times_of(folder):
+    """When each file of the runs was written, but for their configurations."""
+    files = (path for path in folder.glob("*/**/*") if path.is_file())
+    return {path: path.stat().st_mtime_ns for path in files if path.name != "config.yaml"}
+
+
+def test_another_configuration_under_the_same_name_is_refused(trained, tmp_path):
+    changed = grid_of(tmp_path, PICTURES.replace("rate: 1e-3", "rate: 2e-3"))
+    with pytest.raises(ValueError, match="training.learning_rate = 0.001, not 0.002"):
+        run.train(changed, trained / "pictures", progress=False)
+    later = grid_of(tmp_path, PICTURES.replace("test: 20", "test: 19"))  # only the evaluation's
+    run.train(later, trained / "pictures", progress=False)
+    run.train(grid_of(tmp_path, PICTURES), trained / "pictures", progress=False)
+
+
+def test_a_run_describes_itself(trained):
+    folder = trained / "sound" / "vq-D4-K8-s0"
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files >= {
+        "config.yaml", "run.json", "metrics.jsonl", "best.safetensors", "last.safetensors",
+        "samples/samples.png", "samples/0-original.wav", "samples/1-reconstruction.wav",
+    }  # fmt: skip
+    assert any(name.startswith("tensorboard/events") for name in files)
+    known = json.loads((folder / "run.json").read_text())
+    assert known["seed"] == 0 and known["finished"] and known["training_items"] == 12
+    assert known["versions"]["torch"] == torch.__version__
+    reports = folders.reports_of(folder)
+    assert [report["epoch"] for report in reports] == [1, 2]
+    wanted = "step epoch seconds loss error perplexity used validation_error learning_rate"
+    assert set(wanted.split()) <= set(reports[0])
+    assert folders.single_of(folder).name == folder.name
+    original, rate = audio.load(folder / "samples" / "0-original.wav")
+    assert rate == 16000 and len(original) == 123 * 128 + 256
+
+
+def test_tensorboard_can_read_the_log(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = trained / "pictures" / "vq-D4-K32-s0"
+    log = EventAccumulator(str(folder / "tensorboard"))
+    log.Reload()
+    logged = [event.value for event in log.Scalars("validation_error")]
+    assert logged == pytest.approx([r["validation_error"] for r in folders.reports_of(folder)])
+    assert log.Tags()["images"]
+
+
+def test_the_error_is_the_sum_over_a_picture_and_the_mean_over_the_test_set(trained):
+    table = table_of(trained / "pictures")
+    for name in ("ae-D2-s0", "vq-D4-K32-s0", "rvq-D4-K16-x2-s0", "fsq-L5.3-s0", "vae-D2-s0"):
+        single, model = folders.load_model(trained / "pictures" / name)
+        split = data.load(single.grid, "test")
+        sums = []
+        for picture in split.inputs:
+            with torch.no_grad():
+                out = model(picture[None])[0][0]
+            difference = out.double().numpy() - picture.double().numpy()
+            sums.append(sum(float(value) ** 2 for value in difference.ravel()))
+        assert len(sums) == int(table[name]["test_items"]) == 20
+        assert float(table[name]["sse"]) == pytest.approx(sum(sums) / 20, rel=1e-4)
+        assert table[name]["db"] == table[name]["stoi"] == ""
+    assert len({row["sse"] for row in table.values()}) == 5
+
+
+def test_latent_bits_are_those_counted_by_hand(trained):
+    table = table_of(trained / "pictures")
+    bits = {name: float(row["latent_bits"]) for name, row in table.items()}
+    # 32 x 32 pixels are 8 x 8 positions.
+    assert bits["ae-D2-s0"] == bits["vae-D2-s0"] == 64 * 2 * 32
+    assert bits["vq-D4-K32-s0"] == 64 * 5
+    assert bits["rvq-D4-K16-x2-s0"] == 64 * 2 * 4
+    assert bits["fsq-L5.3-s0"] == pytest.approx(64 * math.log2(15), rel=1e-5)
+    row = table["rvq-D4-K16-x2-s0"]
+    assert (row["K"], row["stages"], row["D"], row["positions"]) == ("16", "2", "4", "64")
+    assert table["fsq-L5.3-s0"]["K"] == "15" and table["ae-D2-s0"]["K"] == ""
+    sound = table_of(trained / "sound")["vq-D4-K8-s0"]
+    assert float(sound["latent_bits"]) == 31 * 3  # 124 frames, 4 a position
+    assert float(sound["seconds"]) == (123 * 128 + 256) / 16000
+    assert float(sound["bits_per_second"]) == pytest.approx(93 / 1.0, rel=1e-5)
+
+
+def test_decibels_and_codes_are_counted_over_the_test_set(trained):
+    row = table_of(trained / "sound")["vq-D4-K8-s0"]
+    single, model = folders.load_model(trained / "sound" / "vq-D4-K8-s0")
+    split = data.load(single.grid, "test")
+    errors, codes = [], []
+    for x, low, high in zip(split.inputs, split.low, split.high, strict=True):
+        with torch.no_grad():
+            out = model(x[None])[0][0]
+        db = [(v.double() * (high - low) + low).numpy() for v in (x, out)]
+        errors.append(np.abs(db[0] - db[1]).mean(axis=1))
+        codes += model.codes(x[None]).flatten().tolist()
+    by_bin = np.mean(errors, axis=0)
+    assert float(row["db"]) == pytest.approx(by_bin.mean(), rel=1e-4)
+    tensors = load_file(trained / "sound" / "errors.safetensors")
+    assert tensors["vq-D4-K8-s0"].numpy() == pytest.approx(by_bin, rel=1e-3)
+    assert int(row["used"]) == len(set(codes))
+    shares = np.unique(codes, return_counts=True)[1] / len(codes)
+    assert float(row["perplexity"]) == pytest.approx(2 ** -(shares * np.log2(shares)).sum(), 1e-5)
+    original = tensors["vq-D4-K8-s0.original"]
+    assert original.shape == tensors["vq-D4-K8-s0.reconstruction"].shape == (128, 124)
+    restored = split.decibels(split.inputs)
+    assert any(torch.equal(original, one) for one in restored)
+
+
+def test_the_table_has_its_columns_and_a_line_for_the_way_back_alone(trained):
+    with (trained / "sound" / "results.csv").open() as file:
+        header, *lines = list(csv.reader(file))
+    assert header == list(evaluate.COLUMNS)
+    assert header[:8] == ["grid", "run", "dataset", "model", "D", "K", "stages", "seed"]
+    assert [line[1] for line in lines] == ["vq-D4-K8-s0", "inversion"]
+    alone = dict(zip(header, lines[1], strict=True))
+    assert alone["model"] == "inversion" and alone["latent_bits"] == alone["D"] == ""
+    assert 0 < float(alone["db"]) < float(dict(zip(header, lines[0], strict=True))["db"])
+    text = (trained / "sound" / "results.md").read_text()
+    assert text.count("\n| words-tiny |") == 2
+
+
+def test_a_single_run_can_be_measured_too(trained):
+    (row,) = evaluate.evaluate(trained / "pictures" / "ae-D2-s0", progress=False)
+    assert f"{row['sse']:.6g}" == table_of(trained / "pictures")["ae-D2-s0"]["sse"]
+    assert (trained / "pictures" / "ae-D2-s0" / "results.csv").exists()
+
+
+def word_set(folder, *, loud=0.1):
+    """Words of four speakers; the clips of testing are no sound at all."""
+    (folder / "hm").mkdir(parents=True)
+    lists = {"validation_list.txt": [], "testing_list.txt": []}
+    for n, speaker in enumerate(("00000001", "00000002", "00000003", "00000004")):
+        path = folder / "hm" / f"{speaker}_nohash_0.wav"
+        noise = loud * torch.randn(16000, generator=torch.Generator().manual_seed(n))
+        audio.save(path, noise.clamp(-1, 1), 16000)
+        if n > 1:
+            lists[list(lists)[n - 2]].append(f"hm/{path.name}")
+    (folder / "hm" / "00000004_nohash_0.wav").write_bytes(b"this is no sound")
+    for name, lines in lists.items():
+        (folder / name).write_text("\n".join(lines) + "\n")
+    return SOUND.replace("train: 12", f"root: '{folder}', train: 12")
+
+
+def test_training_never_opens_the_test_set(tmp_path):
+    grid = grid_of(tmp_path, word_set(tmp_path / "set"))
+    out = run.train(grid, tmp_path / "out", progress=False)
+    with pytest.raises(ValueError, match="00000004"):
+        evaluate.evaluate(out, progress=False)
+
+
+def test_quiet_segments_are_left_out_and_it_is_said(tmp_path):
+    grid = grid_of(tmp_path, word_set(tmp_path / "set", loud=0.009))
+    with pytest.raises(ValueError, match="2 of 2 segments of the train split have a root mean"):
+        data.load(grid, "train")
+    less = grid.model_copy(
+        update={"spectrogram": grid.spectrogram.model_copy(update={"skip_rms": 0.001})}
+    )
+    assert len(data.load(less, "train")) == 2
+
+
+def test_the_keys_of_a_bottleneck_reach_the_model(tmp_path):
+    text = PICTURES.replace("{kind: ae, D: 2}", "{kind: ae, D: 2, loss: mean}")
+    text = text.replace("restart_below: 0.1", "restart_below: 0.1, beta: 0.5, decay: 0.9")
+    text = text.replace("stages: 2", "stages: 2, decay: null").replace(
+        "vae, D: 2", "vae, D: 2, beta: 3"
+    )
+    ae, vq, rvq, fsq, vae = singles(grid_of(tmp_path, text))
+    assert build.loss_of(ae)(torch.ones(2, 3), torch.zeros(2, 3)) == 1
+    assert build.loss_of(vae)(torch.ones(2, 3), torch.zeros(2, 3)) == 3
+    made = build.bottleneck_of(vq)
+    assert (made.beta, made.decay, made.restart_below) == (0.5, 0.9, 0.1)
+    assert not made.started  # waits for k-means
+    made = build.bottleneck_of(rvq)
+    assert made.layers[0].decay is None and made.layers[0].started
+    assert build.bottleneck_of(fsq).levels.tolist() == [5, 3]
+    assert build.bottleneck_of(vae).beta == 3
+    binary = text.replace("name: digits,", "name: digits, binarise: true,")
+    assert set(data.load(grid_of(tmp_path, binary), "test").inputs.unique().tolist()) == {0, 1}
+
+
+def test_seeds_make_the_weights_and_nothing_else_does(tmp_path):
+    text = PICTURES.replace("{epochs: 2,", "{epochs: 2, seeds: [0, 1],")
+    runs = {single.name: single for single in singles(grid_of(tmp_path, text))}
+    torch.randn(3)  # what was drawn before does not matter
+    first, again, other = (build.build(runs[n], 1) for n in ("ae-D2-s0", "ae-D2-s0", "ae-D2-s1"))
+    weights = [model.encoder[0].weight for model in (first, again, other)]
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("name", ["nsynth", "cifar10", "speech-commands-right"])
+def test_a_minimal_grid_trains_without_network(name, tmp_path):
+    """One run of it for one epoch; `mnist` and `words` have whole grids in other tests."""
+    grid = reading.read(reading.find(f"{name}-minimal"))
+    vq = next(single for single in singles(grid) if single.bottleneck.kind == "vq").grid
+    limits = {"train": 8, "validation": 2}
+    dataset = grid.dataset.model_copy(update=limits)
+    training = vq.training.model_copy(update={"epochs": 1})
+    small = vq.model_copy(update={"dataset": dataset, "training": training})
+    out = run.train(small, tmp_path / "out", progress=False)
+    assert [folders.is_finished(folder) for folder in folders.runs_in(out)] == [True]
+
+
+def test_the_command_line_trains_and_measures_a_shipped_grid(tmp_path, capsys):
+    out = tmp_path / "mnist"
+    assert cli.main(["train", "-f", "mnist-minimal", "--out", str(out)]) == 0
+    assert "7 runs are in" in capsys.readouterr().out
+    assert cli.main(["evaluate", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("| mnist-minimal |") == 7
+    assert len(table_of(out)) == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "-f", "wurds"], "no such experiment ships with vqlab"),
+        (["train", "-f", "words-minimal", "--steps", "3"], "--steps does not go with --file"),
+        (["train", "--steps", "3"], "give --out"),
+        (["evaluate", "."], "codec"),
+        (["reconstruct", "a.wav", "out", "--model", "speech", "voice"], "several models"),
+    ],
+)
+def test_mistakes_on_the_command_line_end_in_a_sentence(arguments, said, capsys, tmp_path):
+    assert cli.main(arguments) == 2
+    assert said in capsys.readouterr().err

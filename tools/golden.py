@@ -1,0 +1,91 @@
+"""Write or check the stored files that every later version must read.
+
+    python tools/golden.py make     # once for each version of the format
+    python tools/golden.py check    # under any Python and numpy: the same codes?
+
+``tests/golden`` holds a small codec, files it wrote, and the codes they hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+from pathlib import Path
+
+import constriction
+import numpy as np
+import torch
+
+from vqlab import packing
+from vqlab.codec import Codec, Recipe
+from vqlab.features import Features
+from vqlab.spectral import MelConfig
+
+FOLDER = Path(__file__).resolve().parent.parent / "tests" / "golden"
+SECONDS = (0.01, 0.5, 1.0, 7.3)
+
+
+def sound(seconds: float, seed: int) -> torch.Tensor:
+    """Noise that comes and goes."""
+    samples = round(16000 * seconds)
+    noise = torch.randn(samples, generator=torch.Generator().manual_seed(seed))
+    level = -35 + 25 * torch.sin(torch.arange(samples) * 2 * math.pi / 5000 + seed)
+    return noise * 10 ** (level / 20)
+
+
+def make() -> None:
+    torch.manual_seed(0)
+    sizes = {"n_mels": 16, "dim": 8, "codebook_size": 48, "stages": 4, "width": 16}
+    blocks = {"encoder_blocks": 1, "decoder_blocks": 1, "fine_blocks": 1}
+    features = Features(MelConfig(n_fft=256, hop_length=160, n_mels=16), mean=-50, std=20)
+    codec = Codec(Recipe("variable_speech", sizes | blocks), features)
+    x = features.analyse(torch.stack([sound(1.0, seed) for seed in range(16)]))
+    codec.model.start(x)
+    codec.model.train()
+    for _ in range(30):
+        codec.model(x)
+    codec.model.eval()
+    codec.fit_tables([sound(1.0, seed) for seed in range(50)])
+    FOLDER.mkdir(exist_ok=True)
+    codec.save(FOLDER / "codec.safetensors")
+    codec = Codec.load(FOLDER / "codec.safetensors")
+    held = {}
+    for n, seconds in enumerate(SECONDS):
+        name = f"version{packing.VERSION}-{n}.vql"
+        data = codec.compress(sound(seconds, 100 + n), 0.6)
+        (FOLDER / name).write_bytes(data)
+        codes, samples, gain_db = codec.from_bytes(data)
+        held[name] = {"samples": samples, "gain_db": gain_db, "codes": codes[0].tolist()}
+    (FOLDER / "codes.json").write_text(json.dumps(held) + "\n")
+
+
+def check() -> None:
+    codec = Codec.load(FOLDER / "codec.safetensors")
+    held = json.loads((FOLDER / "codes.json").read_text())
+    for name, expected in held.items():
+        codes, samples, gain_db = codec.from_bytes((FOLDER / name).read_bytes())
+        found = {"samples": samples, "gain_db": gain_db, "codes": codes[0].tolist()}
+        if found != expected:
+            raise SystemExit(f"{name} does not decode to its codes")
+    versions = {
+        "Python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "constriction": getattr(constriction, "__version__", None) or _version("constriction"),
+    }
+    said = ", ".join(f"{name} {version}" for name, version in versions.items())
+    print(f"{len(held)} stored files decode to their codes under {said}")
+
+
+def _version(name: str) -> str:
+    from importlib.metadata import version
+
+    return version(name)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("what", choices=["make", "check"])
+    {"make": make, "check": check}[parser.parse_args().what]()

@@ -1,0 +1,301 @@
+"""NSynth: 305,979 notes of four seconds, played by 1,006 instruments of eleven families.
+
+The one idea: the name of a file says everything, ``guitar_acoustic_014-060-127.wav`` is the family,
+the source, the number of the instrument, the pitch (a MIDI number) and the velocity (how hard the
+key is struck, to 127). So a folder of notes is enough; ``examples.json``, which lies beside the
+notes and says the same, is opened only for files that are named otherwise. The set comes in three
+folders (nsynth-train, nsynth-valid, nsynth-test), made so that no instrument of training is in the
+two others. A single folder is split by a hash of the instrument's name.
+
+J. Engel and others, "Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders", 2017
+(arXiv:1704.01279), CC BY 4.0.
+
+Notebook: 11
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vqlab import _paths
+from vqlab.datasets.archives import unpacked
+from vqlab.datasets.folder import split_of_speakers
+from vqlab.datasets.items import Entry, counted
+
+FAMILIES = tuple(
+    "bass brass flute guitar keyboard mallet organ reed string synth_lead vocal".split()
+)
+SOURCES = ("acoustic", "electronic", "synthetic")
+FOLDERS = {"train": "nsynth-train", "validation": "nsynth-valid", "test": "nsynth-test"}
+LIMITS = {"most_bytes": 48 << 30, "most_files": 300_000}  # unpacked, training takes 37 GB
+
+_NAME = re.compile(
+    r"(?P<instrument>(?P<family>[a-z]+(?:_[a-z]+)*)_(?P<source>acoustic|electronic|synthetic)_\d+)"
+    r"-(?P<pitch>\d{3})-(?P<velocity>\d{3})"
+)
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the name of a note says. ``pitch`` is a MIDI number (60 is middle C, 261.6 Hz)."""
+
+    instrument: str
+    family: str
+    source: str
+    pitch: int
+    velocity: int
+
+
+def parse(name: str) -> Note | None:
+    """What a file's name (without its ending) says; None when it is not named as in the set.
+
+    >>> parse("synth_lead_synthetic_011-060-127")  # doctest: +NORMALIZE_WHITESPACE
+    Note(instrument='synth_lead_synthetic_011', family='synth_lead', source='synthetic',
+    pitch=60, velocity=127)
+    """
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    facts = found.groupdict()
+    pitch, velocity = int(facts.pop("pitch")), int(facts.pop("velocity"))
+    return Note(**facts, pitch=pitch, velocity=velocity)
+
+
+def index(
+    split: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    families: str | Sequence[str] | None = None,
+    sources: str | Sequence[str] | None = None,
+) -> tuple[list[Entry], list[str], list[str]]:
+    """The notes of a split (labels are families, speakers instruments), the families, and notes.
+
+    root : the folder that holds nsynth-train and the others, or their archives
+        (nsynth-train.jsonwav.tar.gz, unpacked at the first use), or one folder of notes, or one
+        archive
+    families, sources : one name or several, of `FAMILIES` and `SOURCES`; None for all
+
+    Raises FileNotFoundError when nothing is there; ValueError for an unknown family or source.
+    """
+    place = find(root)
+    everything, notes = (_official_split if _official(place) else _own_split)(place, split)
+    here = {entry.label for part in everything.values() for entry, _ in part}
+    if _official(place):  # the same in every split, whichever parts are unpacked
+        here |= {*FAMILIES}
+    wanted = select(families, {*FAMILIES, *here}, "family")
+    kept = select(sources, SOURCES, "source")
+    entries = [
+        entry
+        for part, found in everything.items()
+        if split in ("all", part)
+        for entry, source in found
+        if entry.label in wanted and source in kept
+    ]
+    entries.sort(key=lambda entry: entry.path.name)
+    return entries, [name for name in wanted if name in here] or wanted, notes
+
+
+def find(root: str | os.PathLike[str] | None = None) -> Path:
+    """The folder with the three official folders or their archives, or the one folder of notes.
+
+    Looked for as ``nsynth``, as ``NSynth`` and as the folder itself, under each of the places where
+    recordings may be. Raises FileNotFoundError with the ways to provide it.
+    """
+    places = [Path(os.path.abspath(place)) for place in _paths.recordings_roots(root)]
+    for place in places:
+        if place.is_file():
+            return _archive_alone(place)
+        for folder in (place / "nsynth", place / "NSynth", place):
+            if _official(folder) or any(map(_is_note, _wavs(folder))):
+                return folder
+            if (folder / "examples.json").is_file() and _wavs(folder):
+                return folder
+    raise FileNotFoundError(
+        f"No NSynth in {' or '.join(map(str, places))}. Name the folder that holds nsynth-train, "
+        "nsynth-valid and nsynth-test (or their .jsonwav.tar.gz, or one folder of notes) by the "
+        "option root=…, or by the environment variable VQLAB_DATA, or fetch a part into your "
+        "download folder: python -m vqlab download nsynth --split test. Without it, "
+        "load('notes') makes notes of its own."
+    )
+
+
+def select(values: str | Sequence[str] | None, allowed: Iterable[str], what: str) -> list[str]:
+    """The chosen names, each once and sorted; None chooses all.
+
+    Raises ValueError for a name that is not allowed, and for an empty choice.
+
+    >>> select("reed", FAMILIES, "family"), select(None, ("b", "a"), "family")
+    (['reed'], ['a', 'b'])
+    """
+    allowed = sorted(allowed)
+    if values is None:
+        return allowed
+    names = [values] if isinstance(values, str) else list(values)
+    unknown = [name for name in names if name not in allowed]
+    if unknown or not names:
+        wrong = f"Unknown {what} {unknown[0]!r}" if unknown else f"No {what} was chosen"
+        raise ValueError(f"{wrong}; there are {', '.join(allowed)}, or leave it out for all.")
+    return sorted(set(names))
+
+
+_Found = list[tuple[Entry, str]]  # a note and its source
+
+
+def _official_split(place: Path, split: str) -> tuple[dict[str, _Found], list[str]]:
+    """The notes of each official folder that is here, and what to say about them."""
+    for part, name in FOLDERS.items():
+        if split in ("all", part) and _archive(place, name).is_file():
+            unpacked(_archive(place, name), name, **LIMITS)
+    here = {part: _folder(place, name) for part, name in FOLDERS.items()}
+    if split != "all" and here[split] is None:
+        others = ", ".join(folder.name for folder in here.values() if folder) or "an archive"
+        raise FileNotFoundError(
+            f"No {FOLDERS[split]} in {place}, only {others}. Fetch it: python -m vqlab download "
+            f"nsynth --split {split}. Or name one of the folders itself by root=…: then its "
+            "instruments are split."
+        )
+    everything: dict[str, _Found] = {}
+    notes = []
+    for part, folder in here.items():
+        if folder is not None:
+            everything[part], more = _read(folder)
+            notes += more if split in ("all", part) else []
+    validation, test = (
+        {entry.speaker for entry, _ in everything.get(part, [])} for part in ("validation", "test")
+    )
+    both = validation & test
+    if both and split in ("validation", "test", "all"):
+        notes.append(
+            f"NSynth's own validation and test splits have {counted(len(both), 'instrument')} in "
+            "common, with different notes."
+        )
+    training = everything.get("train", [])
+    kept = [pair for pair in training if pair[0].speaker not in validation | test]
+    if len(kept) < len(training) and split == "train":
+        notes.append(
+            f"{counted(len(training) - len(kept), 'note')} of the train split left out: the "
+            "instrument is also in the validation or test split."
+        )
+        everything["train"] = kept
+    return everything, notes
+
+
+def _own_split(folder: Path, split: str) -> tuple[dict[str, _Found], list[str]]:
+    """One folder of notes, its instruments split by a hash of their names."""
+    found, notes = _read(folder)
+    if not found:
+        raise FileNotFoundError(
+            f"{folder} holds no note named <family>_<source>_<instrument>-<pitch>-<velocity>.wav "
+            "or listed in examples.json; load('folder', root=…) reads any folder of sound files."
+        )
+    part = split_of_speakers({entry.speaker for entry, _ in found})
+    if split in ("validation", "test") and split not in part.values():
+        raise ValueError(
+            f"{folder} has {counted(len(part), 'instrument')}, too few for a {split} split "
+            "(three at least). Use split='all'."
+        )
+    notes.append(
+        f"{counted(len(part), 'instrument')} in one folder, split by a hash of their names."
+    )
+    everything: dict[str, _Found] = {name: [] for name in FOLDERS}
+    for entry, source in found:
+        everything[part[entry.speaker]].append((entry, source))
+    return everything, notes
+
+
+def _read(folder: Path) -> tuple[_Found, list[str]]:
+    """The notes in a folder or in its subfolder ``audio``, and what to say about the others."""
+    found: _Found = []
+    strange = []
+    for path in _wavs(folder):
+        note = parse(path.stem)
+        if note is None:
+            strange.append(path)
+        else:
+            found.append((Entry(path, note.family, note.instrument), note.source))
+    if not strange:
+        return found, []
+    listed = _metadata(folder / "examples.json")
+    found += [
+        (Entry(path, listed[path.stem][0], listed[path.stem][2]), listed[path.stem][1])
+        for path in strange
+        if path.stem in listed
+    ]
+    lost = sum(path.stem not in listed for path in strange)
+    notes = [
+        f"{counted(lost, 'file')} not named <family>_<source>_<instrument>-<pitch>-<velocity>.wav "
+        "and not in examples.json left out."
+    ]
+    return found, notes if lost else []
+
+
+def _metadata(path: Path) -> dict[str, tuple[str, str, str]]:
+    """Family, source and instrument of each note in an ``examples.json``; empty when it is absent.
+
+    Raises ValueError when the file is not what it should be.
+    """
+    if not path.is_file():
+        return {}
+
+    def thin(values: dict) -> object:  # the whole file is 200 MB: keep three facts of each note
+        keys = ("instrument_family_str", "instrument_source_str", "instrument_str")
+        facts = tuple(values.get(key) for key in keys)
+        return facts if all(isinstance(fact, str) for fact in facts) else values
+
+    try:
+        listed = json.loads(path.read_bytes(), object_hook=thin)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is not valid JSON ({error}); copy it again, or move it away."
+        ) from error
+    if not isinstance(listed, dict) or not all(isinstance(v, tuple) for v in listed.values()):
+        raise ValueError(
+            f"{path} does not name family, source and instrument of every note as NSynth's own "
+            "examples.json does; copy it again, or move it away."
+        )
+    return listed
+
+
+def _official(place: Path) -> bool:
+    return any(
+        (place / name).is_dir() or _archive(place, name).is_file() for name in FOLDERS.values()
+    )
+
+
+def _archive(place: Path, name: str) -> Path:
+    return place / f"{name}.jsonwav.tar.gz"
+
+
+def _archive_alone(archive: Path) -> Path:
+    """The folder of notes in the one archive that ``root`` names."""
+    inside = archive.name.removesuffix(".jsonwav.tar.gz")
+    if inside not in FOLDERS.values():
+        raise ValueError(
+            f"{archive.name} is not an archive of NSynth; they are named "
+            f"{', '.join(f'{name}.jsonwav.tar.gz' for name in FOLDERS.values())}."
+        )
+    return unpacked(archive, inside, **LIMITS)
+
+
+def _folder(place: Path, name: str) -> Path | None:
+    """An official folder, where it lies or where its archive was unpacked to."""
+    places = [place]
+    if _archive(place, name).is_file():
+        places.append(_paths.download_folder() / place.name)
+    return next((folder / name for folder in places if (folder / name).is_dir()), None)
+
+
+def _wavs(folder: Path) -> list[Path]:
+    """The wavs of a folder or of its subfolder ``audio``, without what macOS leaves beside them."""
+    inner = folder / "audio"
+    paths = (inner if inner.is_dir() else folder).glob("*.wav")
+    return sorted(path for path in paths if not path.name.startswith("."))
+
+
+def _is_note(path: Path) -> bool:
+    return parse(path.stem) is not None

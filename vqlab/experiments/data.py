@@ -1,0 +1,121 @@
+"""A data set as the tensors that a network takes, split by split.
+
+The one idea: what a picture was made from stays with it, the segment of sound and the decibels that
+0 and 1 stand for, so that errors can be said in decibels and reconstructions be heard. Training and
+validation sets are for the training, the test set for nothing but the report.
+
+Notebook: 09
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from .. import datasets
+from .front import Front, Pictures, front_of, rms, segments
+from .schema import Grid, NoteSet, PictureSet, RecordingSet, WordSet
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """inputs: what the network takes, ``(n, channels, height, width)`` or ``(n, rows, frames)``.
+
+    front: None for pictures; segments ``(n, samples)``, low and high ``(n,)`` come with it.
+    """
+
+    inputs: Tensor
+    front: Front | None = None
+    segments: Tensor = field(default_factory=lambda: torch.zeros(0))
+    low: Tensor = field(default_factory=lambda: torch.zeros(0))
+    high: Tensor = field(default_factory=lambda: torch.zeros(0))
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def decibels(self, outputs: Tensor, rows: slice | list[int] = slice(None)) -> Tensor:
+        """Decibels ``(n, rows, frames)`` of what a network made of the items in ``rows``."""
+        assert self.front is not None
+        scaled = outputs.squeeze(1) if outputs.ndim == 4 else outputs
+        return self.front.restore(Pictures(scaled, self.low[rows], self.high[rows]))
+
+
+def load(grid: Grid, split: str, *, progress: bool = True) -> Split:
+    """The items of ``split`` ("train", "validation" or "test") of a grid's data set.
+
+    Raises ValueError if none can be used, FileNotFoundError if the files are not here.
+    """
+    front = front_of(grid)
+    limit = getattr(grid.dataset, split)
+    if isinstance(grid.dataset, PictureSet):
+        pictures = datasets.load_pictures(  # type: ignore[attr-defined]
+            grid.dataset.name, split, root=grid.dataset.root, limit=limit
+        )
+        images = pictures.images
+        if grid.dataset.binarise:
+            images = (images >= 0.5).float()
+        return Split(images, notes=tuple(pictures.notes))
+    assert front is not None and grid.spectrogram is not None
+    items = _items(grid, split, limit, front)
+    pieces, quiet = [], 0
+    for n in tqdm(
+        range(len(items)), f"reading {split}", delay=2, leave=False, disable=not progress
+    ):
+        found = segments(items[n].waveform, front.samples)
+        loud = rms(found) > grid.spectrogram.skip_rms
+        quiet += int((~loud).sum())
+        pieces.append(found[loud])
+    kept = torch.cat(pieces)
+    notes = list(items.notes)
+    if quiet:
+        notes.append(
+            f"{quiet} of {quiet + len(kept)} segments of the {split} split have a root mean square "
+            f"of at most {grid.spectrogram.skip_rms:g} and are left out."
+        )
+    if not len(kept):
+        raise ValueError(f"no segment of the {split} split can be used: {' '.join(notes)}")
+    return from_segments(grid, kept, tuple(notes))
+
+
+def from_segments(grid: Grid, waveforms: Tensor, notes: tuple[str, ...] = ()) -> Split:
+    """Segments ``(n, samples)`` of sound as a grid's network takes them."""
+    front = front_of(grid)
+    assert front is not None
+    scaled, low, high = front.analyse(waveforms)
+    inputs = scaled.unsqueeze(1) if grid.network.kind == "pictures" else scaled
+    return Split(inputs, front, waveforms, low, high, notes)
+
+
+def is_speech(grid: Grid) -> bool:
+    """Whether intelligibility means something for this data set."""
+    return isinstance(grid.dataset, WordSet | RecordingSet)
+
+
+def _items(grid: Grid, split: str, limit: int | None, front: Front) -> datasets.Dataset:
+    chosen = grid.dataset
+    if isinstance(
+        chosen, WordSet
+    ):  # around the word, or the rest of it would be an item of its own
+        return datasets.load(
+            chosen.name,
+            split,
+            root=chosen.root,
+            words=chosen.words or "all",
+            seconds=front.seconds,
+            limit=limit,
+        )
+    if isinstance(chosen, NoteSet):
+        kinds = {"families": chosen.families, "sources": chosen.sources}
+        return datasets.load(
+            chosen.name,
+            split,
+            root=chosen.root,
+            seconds=None,
+            limit=limit,
+            **kinds,  # type: ignore[arg-type]
+        )
+    return datasets.load(chosen.name, split, root=chosen.root, seconds=None, limit=limit)

@@ -1,0 +1,231 @@
+"""The test error of every model of a run or a grid, computed again from its weights.
+
+The one idea: the set that chose the weights (validation) is not the set that is reported (test).
+The thesis's measure is the squared error summed over a picture, mean over the test set; beside it
+stand the mean absolute error in decibels, intelligibility (STOI) where the set is speech, and what
+the latents cost in bits. `results.csv` and `results.md` are the table, `errors.safetensors` the
+error of every frequency bin and one typical item.
+
+Notebook: 09
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from .. import measures, training
+from ..checkpoints import save_tensors, write_whole
+from ..quantize import CodebookStats
+from . import data, folders
+from .data import Split
+from .grid import Single
+from .schema import Grid
+
+COLUMNS = tuple(
+    "grid run dataset model D K stages seed parameters positions latent_bits seconds "
+    "bits_per_second test_items sse db stoi used perplexity epochs best_epoch validation_error "
+    "train_seconds".split()
+)
+FLOAT_BITS = 32  # what a number of an autoencoder's latent takes
+
+_MEANING = (
+    "latent_bits: bits of an item's codes, all equally long (autoencoders: 32 for each number); "
+    "sse: squared error summed over an item, mean over the test set; db: mean absolute error of a "
+    "bin in decibels; stoi: intelligibility, 0 to 1; used, perplexity: codes over the test set. "
+    "validation_error chose the weights: squared error, mean over all values. For sound, the two "
+    "numbers that restore an item's level come on top of latent_bits (64 bits)."
+)
+
+
+def evaluate(
+    path: str | Path, *, device: str | torch.device | None = None, progress: bool = True
+) -> list[dict[str, Any]]:
+    """Measure every trained model in ``path``, a run's folder or a grid's, and write the table.
+
+    Returns a row a run, keys `COLUMNS`, None where a value is not defined; for sound, one more row
+    for the way back alone ("inversion"). Raises FileNotFoundError where nothing is trained.
+    """
+    path, place = Path(path), training.usable_device(device)
+    rows: list[dict[str, Any]] = []
+    tensors: dict[str, Tensor] = {}
+    split, loaded = None, None
+    for folder in tqdm(folders.runs_in(path), "evaluating", unit="run", disable=not progress):
+        single, model = folders.load_model(folder)
+        wanted = (single.grid.dataset, single.grid.spectrogram, single.grid.network.kind)
+        if split is None or wanted != loaded:
+            split, loaded = data.load(single.grid, "test", progress=progress), wanted
+            if split.front is not None and not rows:
+                row, error = _inversion(single.grid, split)
+                rows.append(row)
+                tensors["inversion"] = error
+        model.to(place)
+        row, error, pictures = measure(single, model, split)
+        rows.append(row | _history(folder))
+        tensors[single.name] = error
+        tensors[f"{single.name}.original"], tensors[f"{single.name}.reconstruction"] = pictures
+    if rows and rows[0]["model"] == "inversion":
+        rows.append(rows.pop(0))
+    write_whole(path / "results.csv", as_csv(rows).encode())
+    write_whole(path / "results.md", (as_markdown(rows) + "\n").encode())
+    save_tensors(tensors, path / "errors.safetensors", {"grid": rows[0]["grid"]})
+    return rows
+
+
+@torch.no_grad()
+def measure(
+    single: Single, model: Any, split: Split
+) -> tuple[dict[str, Any], Tensor, tuple[Tensor, Tensor]]:
+    """A row without the training's columns, the error of each row, and a typical item twice.
+
+    The error is ``(rows,)``, mean absolute, in decibels for sound; the typical item is the original
+    and its reconstruction ``(rows, columns)``, in decibels for sound.
+    """
+    device = next(model.parameters()).device
+    sizes = model.bottleneck.codebook_sizes
+    stats, squared, absolute = CodebookStats(sizes), 0.0, torch.zeros(split.inputs.shape[-2])
+    typical, positions = typical_item(split), 0
+    heard = _scored(single.grid, split)
+    kept: dict[int, Tensor] = {}
+    batch = single.grid.training.batch
+    for first in range(0, len(split), batch):
+        rows = slice(first, first + batch)
+        x = split.inputs[rows]
+        output, quantized = model(x.to(device))
+        output = output.float().cpu()
+        squared += float((output - x).double().square().sum())
+        error = (_shown(split, output, rows) - _shown(split, x, rows)).abs()
+        absolute += error.mean(dim=-1).sum(dim=0)
+        if quantized.codes is not None:
+            stats.update(quantized.codes)
+        positions = quantized.z[0, 0].numel()
+        for n in range(first, first + len(x)):
+            if n == typical or n in heard:
+                kept[n] = output[n - first : n - first + 1]
+    bits = positions * (sum(map(math.log2, sizes)) if sizes else FLOAT_BITS * single.D)
+    absolute /= len(split)
+    seconds = split.front.seconds if split.front else None
+    row = _empty(single.grid, single.name, single.bottleneck.kind) | {
+        "D": single.D,
+        "K": sizes[0] if sizes else None,
+        "stages": len(sizes) or None,
+        "seed": single.seed,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "positions": positions,
+        "latent_bits": bits,
+        "seconds": seconds,
+        "bits_per_second": bits / seconds if seconds else None,
+        "test_items": len(split),
+        "sse": squared / len(split),
+        "db": float(absolute.mean()) if split.front else None,
+        "stoi": _stoi(single.grid, split, kept) if data.is_speech(single.grid) else None,
+        "used": sum(stats.used) if sizes else None,
+        "perplexity": sum(stats.perplexity) / len(sizes) if sizes else None,
+    }
+    rows = slice(typical, typical + 1)
+    shown = (_shown(split, split.inputs[rows], rows)[0], _shown(split, kept[typical], rows)[0])
+    return row, absolute, shown
+
+
+def typical_item(split: Split) -> int:
+    """The item whose squared distance from the set's mean is the median one; no model decides."""
+    flat = split.inputs.flatten(1)
+    distance = (flat - flat.mean(dim=0)).square().sum(dim=1)
+    return int(distance.argsort()[len(flat) // 2])
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """The table with a line a row; empty cells where there is no value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_cell(row.get(name)) for name in COLUMNS] for row in rows)
+    return text.getvalue()
+
+
+def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The table for people, with what its columns mean."""
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "|".join("---" for _ in COLUMNS) + "|"]
+    for row in rows:
+        lines.append("| " + " | ".join(_cell(row.get(name)) for name in COLUMNS) + " |")
+    return "\n".join([*lines, "", _MEANING])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _empty(grid: Grid, run: str, model: str) -> dict[str, Any]:
+    known = {"grid": grid.name, "run": run, "dataset": grid.dataset.name, "model": model}
+    return dict.fromkeys(COLUMNS) | known
+
+
+def _shown(split: Split, values: Tensor, rows: slice) -> Tensor:
+    """What errors are counted in, ``(n, rows, columns)``: decibels, or the channels' mean."""
+    return split.decibels(values, rows) if split.front else values.mean(dim=1)
+
+
+def _history(folder: Path) -> dict[str, Any]:
+    reports = folders.reports_of(folder)
+    best = min(reports, key=lambda report: report["validation_error"])
+    return {
+        "epochs": reports[-1]["epoch"],
+        "best_epoch": best["epoch"],
+        "validation_error": best["validation_error"],
+        "train_seconds": reports[-1]["seconds"],
+    }
+
+
+def _scored(grid: Grid, split: Split) -> list[int]:
+    """The test items that are made heard: evenly spread, as many as the grid says."""
+    if split.front is None or grid.sound is None:
+        return []
+    count = min(grid.sound.scored or len(split), len(split))
+    return [n * len(split) // count for n in range(count)]
+
+
+def _inversion(grid: Grid, split: Split) -> tuple[dict[str, Any], Tensor]:
+    """The way to a picture and back without a network: what no model can do better."""
+    assert split.front is not None
+    heard = _scored(grid, split)
+    original = split.decibels(split.inputs[heard], heard)
+    waveforms = split.front.synthesise(original)
+    error = (split.front.decibels(waveforms) - original).abs().mean(dim=(0, 2))
+    scores = _scores(split.segments[heard], waveforms) if data.is_speech(grid) else None
+    row = _empty(grid, "inversion", "inversion") | {
+        "seconds": split.front.seconds,
+        "test_items": len(heard),
+        "db": float(error.mean()),
+        "stoi": scores,
+    }
+    return row, error
+
+
+def _stoi(grid: Grid, split: Split, outputs: dict[int, Tensor]) -> float | None:
+    assert split.front is not None
+    heard = _scored(grid, split)
+    pictures = torch.cat([outputs[n] for n in heard])
+    db = split.decibels(pictures, heard)
+    return _scores(split.segments[heard], split.front.synthesise(db))
+
+
+def _scores(originals: Tensor, decoded: Tensor) -> float | None:
+    """Mean STOI of those for which it is defined; None without any, or without its library."""
+    try:
+        values = [measures.stoi(x, y) for x, y in zip(originals, decoded, strict=True)]
+    except ImportError as error:
+        warnings.warn(f"STOI is left out: {error}", stacklevel=2)
+        return None
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None

@@ -1,0 +1,141 @@
+"""The folders that a grid leaves behind, and the models in them.
+
+The one idea: a run's folder says by itself what is in it. `config.yaml` is its configuration with
+every key, `run.json` holds seed, settings and versions, `metrics.jsonl` a report an epoch.
+
+Notebook: 09
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import __version__, models
+from ..checkpoints import load_tensors, write_whole
+from . import reading
+from .build import build
+from .grid import Single, singles
+from .schema import Grid
+
+CONFIG, GRID = "config.yaml", "grid.yaml"
+
+
+def runs_in(path: str | Path) -> list[Path]:
+    """The folders with trained weights: that of a run, or those of a grid, in its order.
+
+    Raises FileNotFoundError where there are none.
+    """
+    path = Path(path)
+    if (path / CONFIG).is_file():
+        found = [path]
+    else:
+        found = sorted(place.parent for place in path.glob(f"*/{CONFIG}"))
+        if (path / GRID).is_file():
+            names = [single.name for single in singles(reading.read(path / GRID))]
+            order = {name: n for n, name in enumerate(names)}
+            found.sort(key=lambda run: order.get(run.name, len(order)))
+    trained = [run for run in found if (run / "best.safetensors").is_file()]
+    if not trained:
+        raise FileNotFoundError(
+            f"{path} holds no trained run of an experiment: train one with "
+            f"`python -m vqlab train -f FILE --out {path}`"
+        )
+    return trained
+
+
+def single_of(folder: Path) -> Single:
+    """The run that a folder's configuration describes."""
+    found = singles(reading.read(folder / CONFIG))
+    if len(found) != 1:
+        raise ValueError(f"{folder / CONFIG} describes {len(found)} runs, not one: train it again")
+    return found[0]
+
+
+def load_model(folder: Path) -> tuple[Single, models.Autoencoder]:
+    """A run and its model with the weights of the lowest validation error, ready for use."""
+    single = single_of(folder)
+    tensors, _ = load_tensors(folder / "best.safetensors")
+    first = tensors.get("encoder.0.weight", torch.zeros(0, 0))
+    model = build(single, first.shape[1])
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError:
+        raise ValueError(
+            f"the weights in {folder} do not fit its {CONFIG}: was it changed after the training?"
+        ) from None
+    return single, model.eval()
+
+
+def reports_of(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's ``metrics.jsonl``."""
+    text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def notes_in(path: Path) -> list[str]:
+    """What was odd about the data of a grid's runs, each sentence once."""
+    notes: dict[str, None] = {}
+    for run in runs_in(path):
+        known = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        notes |= dict.fromkeys(known.get("notes", []))
+    return list(notes)
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run was trained to its end."""
+    path = folder / "run.json"
+    return path.is_file() and bool(json.loads(path.read_text()).get("finished"))
+
+
+def describe(folder: Path, **more: Any) -> None:
+    """Add the versions and ``more`` to a run's ``run.json``."""
+    path = folder / "run.json"
+    known = json.loads(path.read_text(encoding="utf-8"))
+    versions = {
+        "vqlab": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+    write_whole(path, (json.dumps(known | {"versions": versions} | more, indent=1) + "\n").encode())
+
+
+def open_run(single: Single, folder: Path) -> None:
+    """Make a run's folder with its configuration, or check that the one there is the same.
+
+    What only the evaluation reads may differ. Raises ValueError for another configuration.
+    """
+    path = folder / CONFIG
+    if path.is_file():
+        there, here = _flat(reading.read(path)), _flat(single.grid)
+        changed = [key for key in here if there.get(key) != here[key] and not _later(key)]
+        if changed:
+            key = changed[0]
+            raise ValueError(
+                f"{folder} holds a run with {key} = {there.get(key)}, not {here[key]}: give "
+                "another --out, or delete that folder to train it anew"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(path, reading.write(single.grid).encode())
+
+
+def _later(key: str) -> bool:
+    return key.startswith("sound.") or key == "dataset.test"
+
+
+def _flat(grid: Grid) -> dict[str, Any]:
+    """Every key with its section, such as "training.epochs"."""
+    flat: dict[str, Any] = {}
+    for section, value in grid.model_dump().items():
+        value = value[0] if section == "bottlenecks" else value
+        if isinstance(value, dict):
+            flat |= {f"{section}.{key}": inner for key, inner in value.items()}
+        else:
+            flat[section] = value
+    return flat

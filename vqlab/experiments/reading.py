@@ -1,0 +1,182 @@
+"""An experiment's file read into the schema, and sentences on what is wrong in it.
+
+The one idea: whatever is refused is named as FILE:LINE, with what was found and what is allowed.
+Three things are checked: that it is YAML (`yaml_lines`), that every key and value is one that the
+schema knows, and that the values go together.
+
+Notebook: 09
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ..spectral import MelConfig
+from . import schema, yaml_lines
+from .schema import Grid, LogMel, PictureSet
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def find(name: str | Path) -> Path:
+    """The file of that path, or the shipped experiment of that name.
+
+    Raises FileNotFoundError with the shipped names.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    places = [_PACKAGE.parent / "experiments", _PACKAGE / "_data" / "experiments"]
+    shipped = {p.stem: p for place in places for p in sorted(place.glob("*.yaml"))}
+    if str(name) in shipped:
+        return shipped[str(name)]
+    raise FileNotFoundError(
+        f"there is no file {name}, and no such experiment ships with vqlab: give the path of a "
+        f"YAML file, or one of {', '.join(shipped)}"
+    )
+
+
+def read(path: str | Path) -> Grid:
+    """The grid that a YAML file describes.
+
+    Raises ValueError with ``FILE:LINE``, what is wrong and what is allowed.
+    """
+    values, lines = yaml_lines.read(path)
+
+    def fail(place: tuple, sentence: str) -> ValueError:
+        return ValueError(f"{path}:{yaml_lines.line_of(place, lines)}: {sentence}")
+
+    try:
+        grid = Grid.model_validate(values)
+    except ValidationError as error:
+        found = error.errors()  # a misspelt key is the cause where another is missing
+        first = min(found, key=lambda each: each["type"] != "extra_forbidden")
+        place = _without_tags(first["loc"])
+        if first["type"] == "union_tag_invalid":
+            place = (*place, first["ctx"]["discriminator"].strip("'"))
+        raise fail(place, _sentence(dict(first), values)) from None
+    for place, sentence in _impossible(grid):
+        raise fail(place, sentence)
+    return grid
+
+
+def write(grid: Grid) -> str:
+    """The grid as YAML with every key, defaults included; :func:`read` reads it back."""
+    return yaml_lines.write(grid.model_dump())
+
+
+def _impossible(grid: Grid) -> Iterator[tuple[tuple, str]]:
+    """What no single key shows: where, and a sentence on what does not go together."""
+    data, pictures, network = grid.dataset, grid.spectrogram, grid.network
+    if isinstance(data, PictureSet):
+        for key in ("spectrogram", "sound"):
+            if getattr(grid, key) is not None:
+                yield (key,), f"{data.name} holds pictures: leave {key} out"
+        if network.kind == "frames":
+            yield ("network", "kind"), f"{data.name} holds pictures: the network must be 'pictures'"
+        return
+    if data.name == "folder" and data.root is None:
+        yield ("dataset", "name"), "'folder' needs root, the folder with the sound files"
+    if pictures is None or grid.sound is None:
+        key = "spectrogram" if pictures is None else "sound"
+        yield (), f"the section {key} is missing: the data set {data.name} holds sound"
+        return
+    at, half, hop = "spectrogram", pictures.n_fft / 2, pictures.hop_length
+    if half % hop:
+        yield (
+            (at, "hop_length"),
+            f"hop_length is {hop}: it must divide n_fft / 2 = {half:g} without a rest",
+        )
+        return
+    mels = pictures.n_mels if isinstance(pictures, LogMel) else 1
+    try:
+        MelConfig(n_fft=pictures.n_fft, hop_length=hop, n_mels=mels)
+    except ValueError as error:
+        yield (at, "n_mels" if "n_mels" in str(error) else "n_fft"), str(error).rstrip(".")
+    rows = mels if isinstance(pictures, LogMel) else int(half)
+    for name, size in (("rows", rows), ("frames", pictures.frames)):
+        if network.kind == "pictures" and size % 4:
+            yield (at, name), f"a picture of {size} {name} does not do: take a multiple of 4"
+    if network.kind == "frames" and pictures.frames % network.stride:
+        yield (
+            (at, "frames"),
+            f"frames is {pictures.frames}: it must be a multiple of the network's stride, "
+            f"{network.stride}",
+        )
+
+
+def _without_tags(loc: tuple) -> tuple:
+    """pydantic's place of an error without the kinds it puts in between."""
+    at = 2 if loc[:1] == ("bottlenecks",) else 1
+    tagged = loc[:1] in (("bottlenecks",), ("dataset",), ("spectrogram",), ("network",))
+    return loc[:at] + loc[at + 1 :] if tagged else loc
+
+
+def _section(place: tuple, values: Any) -> type[BaseModel]:
+    """The model of the section that a key's place lies in."""
+    if len(place) < 2:
+        return Grid
+    if place[0] in ("training", "sound"):
+        return schema.Training if place[0] == "training" else schema.Sound
+    value = values[place[0]][place[1]] if place[0] == "bottlenecks" else values[place[0]]
+    tag = value["name" if place[0] == "dataset" else "kind"]
+    return next(section for section in schema.TAGGED if tag in _tags(section))
+
+
+def _tags(section: type[BaseModel]) -> tuple[str, ...]:
+    fields = section.model_fields
+    return typing.get_args((fields.get("kind") or fields["name"]).annotation)
+
+
+def _sentence(error: dict[str, Any], values: Any) -> str:
+    """pydantic's error as a sentence: what is wrong, what is allowed."""
+    place = _without_tags(error["loc"])
+    key, kind, found = (place or ("file",))[-1], error["type"], error.get("input")
+    context = error.get("ctx", {})
+    if kind in ("extra_forbidden", "missing"):
+        allowed = list(_section(place, values).model_fields)
+        where = f" in {place[0]}" if len(place) > 1 else ""
+        if kind == "missing":
+            return f"the key {key!r} is missing{where}: it has no default"
+        close = difflib.get_close_matches(str(key), allowed, 1)
+        meant = f" (did you mean {close[0]!r}?)" if close else ""
+        return f"unknown key {key!r}{where}{meant}: allowed are {', '.join(allowed)}"
+    tag = context.get("discriminator", "").strip("'")
+    if kind == "union_tag_not_found":
+        return f"the key {tag!r} is missing in {place[0]}: it says which keys there are"
+    if kind == "union_tag_invalid":
+        return f"{tag} is {context['tag']!r} in {place[0]}: allowed are {context['expected_tags']}"
+    if not isinstance(key, str):
+        key = f"{[part for part in place if isinstance(part, str)][-1]} number {key + 1}"
+    found = (
+        {None: "null", True: "true", False: "false"}.get(found)
+        if (found is None or isinstance(found, bool))
+        else repr(found)
+    )
+    return f"{key} is {found}: {_ALLOWED.get(kind, error['msg']).format(**context)}"
+
+
+_ALLOWED = {
+    "int_type": "it must be a whole number",
+    "float_type": "it must be a number",
+    "string_type": "it must be text; put it in quotation marks if it is",
+    "bool_type": "it must be true or false",
+    "list_type": "it must be a list, such as [1, 2]",
+    "model_type": "it must be a section with keys of its own",
+    "model_attributes_type": "it must be a section with keys of its own",
+    "literal_error": "it must be {expected}",
+    "greater_than": "it must be more than {gt:g}",
+    "greater_than_equal": "it must be at least {ge:g}",
+    "less_than": "it must be less than {lt:g}",
+    "less_than_equal": "it must be at most {le:g}",
+    "finite_number": "it must be a finite number",
+    "too_short": "it must have at least one item",
+    "string_pattern_mismatch": "it must be letters, digits, dots, hyphens and underlines",
+    "string_too_long": "it must have at most {max_length} letters",
+}

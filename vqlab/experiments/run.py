@@ -1,0 +1,189 @@
+"""A grid trained, run by run, each into a folder that describes itself.
+
+The one idea: training is cut into epochs that are kept, so that the same command takes up a grid
+where it stopped, whatever stopped it. What is done is left alone. A run writes `config.yaml`,
+`run.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`, a log for TensorBoard and
+`samples/`; the validation set chooses the best weights, and the test set is not even loaded.
+
+Notebook: 09
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from .. import distributed, training
+from ..checkpoints import write_whole
+from ..runs import Run
+from . import data, folders, reading, samples
+from .build import build, loss_of
+from .data import Split
+from .grid import Single, singles
+from .schema import Grid
+
+
+def train(
+    grid: Grid,
+    out: str | Path | None = None,
+    *,
+    device: str | torch.device | None = None,
+    progress: bool = True,
+) -> Path:
+    """Train every run of ``grid`` that is not done yet; returns the folder, runs/NAME if not given.
+
+    Under `torchrun` or `accelerate launch` (after `distributed.start`) all processes train each run
+    together, and the first writes. Raises ValueError where the folder holds a run of the same name
+    with another configuration, and KeyboardInterrupt after ctrl-C, when the epoch so far is kept.
+    """
+    out = Path(out) if out is not None else Path("runs") / grid.name
+    runs = singles(grid)
+    if distributed.is_main():
+        for single in runs:
+            if (out / single.name).exists():
+                folders.open_run(single, out / single.name)
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / folders.GRID, reading.write(grid).encode())
+    distributed.barrier()
+    left = [single for single in runs if not folders.is_finished(out / single.name)]
+    distributed.barrier()  # all have looked before one of them writes again
+    show = progress and distributed.is_main()
+    bar = tqdm(
+        total=len(runs),
+        initial=len(runs) - len(left),
+        disable=not show,
+        mininterval=0.5,
+        bar_format="{l_bar}{bar}| {n:.2f}/{total} runs {elapsed}<{remaining} {postfix}",
+    )
+    sets = _sets(grid, show) if left else []
+    for n, single in enumerate(left, len(runs) - len(left)):
+        _train_one(single, out / single.name, *sets, device=device, tell=_teller(bar, n, single))
+    bar.n = len(runs)
+    bar.close()
+    return out
+
+
+def _sets(grid: Grid, progress: bool) -> list[Split]:
+    """Training and validation set."""
+    return [data.load(grid, split, progress=progress) for split in ("train", "validation")]
+
+
+def notes_of(sets: list[Split]) -> list[str]:
+    """What was odd about the data, each sentence once."""
+    return list(dict.fromkeys(note for split in sets for note in split.notes))
+
+
+def _train_one(
+    single: Single,
+    folder: Path,
+    train: Split,
+    validation: Split,
+    *,
+    device: str | torch.device | None,
+    tell: Callable[[Run], None],
+) -> None:
+    main = distributed.is_main()
+    if main:
+        folders.open_run(single, folder)
+    distributed.barrier()
+    settings = single.grid.training
+    model = build(single, train.inputs.shape[1])
+    per_epoch = math.ceil(len(train) / settings.batch)
+    board = _Board(folder / "tensorboard")
+
+    def report(run: Run) -> None:
+        if main:
+            if len(run.history) == 1:
+                folders.describe(folder)
+            board.add(run)
+            tell(run)
+
+    run = training.fit(
+        model,
+        train.inputs,
+        validation.inputs,
+        out=folder,
+        steps=settings.epochs * per_epoch,
+        batch_size=settings.batch,
+        learning_rate=settings.learning_rate,
+        loss=loss_of(single),
+        cosine=False,
+        clip_norm=None,
+        seed=single.seed,
+        device=device,
+        report_every=per_epoch,
+        on_report=report,
+        progress=False,
+    )
+    if run.stopped:
+        board.close()
+        raise KeyboardInterrupt
+    if main:
+        with distributed.alone():  # the other processes wait at the barrier
+            board.picture(samples.save(model, validation, folder / "samples"), run.step)
+        board.close()
+        folders.describe(
+            folder,
+            training_items=len(train),
+            validation_items=len(validation),
+            notes=notes_of([train, validation]),
+            finished=True,
+        )
+    distributed.barrier()
+
+
+def _teller(bar: Any, n: int, single: Single) -> Callable[[Run], None]:
+    def tell(run: Run) -> None:
+        bar.n = n + run.step / run.settings["steps"]
+        bar.set_postfix_str(
+            f"{single.name}, epoch {run.history[-1]['epoch']:g}, validation error "
+            f"{run.history[-1]['validation_error']:.5f}",
+            refresh=False,
+        )
+        bar.update(0)
+
+    return tell
+
+
+class _Board:
+    """A run's log for TensorBoard; opened at the first report, so that a finished run has none."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.writer: Any = None
+
+    def _open(self, step: int) -> Any:
+        if self.writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            # What a killed run had logged from this step on is logged again: hide the first one.
+            self.writer = SummaryWriter(str(self.folder), purge_step=step)
+        return self.writer
+
+    def add(self, run: Run) -> None:
+        """Log the newest report; a quantiser's stages one by one."""
+        last, writer = run.history[-1], self._open(run.step)
+        for name, value in last.items():
+            if isinstance(value, list):
+                for stage, one in enumerate(value, start=1):
+                    writer.add_scalar(f"{name}/stage {stage}", one, run.step)
+            elif name not in ("step", "seconds"):
+                writer.add_scalar(name, value, run.step)
+
+    def picture(self, pixels: Any, step: int) -> None:
+        """Log the samples, ``(height, width)`` or ``(height, width, 3)`` of bytes."""
+        self._open(step).add_image(
+            "originals above, reconstructions below",
+            pixels,
+            step,
+            dataformats="HW" if pixels.ndim == 2 else "HWC",
+        )
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()

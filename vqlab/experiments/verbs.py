@@ -1,0 +1,61 @@
+"""What `train -f`, `evaluate` and `reconstruct --model` of the command line do for experiments.
+
+The one idea: each takes the parsed options, prints what a person wants to know, and refuses options
+that it would not read.
+
+Notebook: 09
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .. import distributed
+from . import evaluate, folders, is_experiment, predict, reading, run
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train the grid of ``options.file``, in one process or in all that torchrun started."""
+    given = vars(options)
+    for name, default in vars(options.parser.parse_args([])).items():
+        if name not in ("file", "out", "device", "threads") and given[name] != default:
+            raise ValueError(
+                f"--{name.replace('_', '-')} does not go with --file: write it into "
+                f"{options.file} instead"
+            )
+    grid = reading.read(reading.find(options.file))
+    distributed.start()
+    try:
+        out = run.train(grid, options.out, device=options.device)
+        if distributed.is_main():
+            for note in folders.notes_in(out):
+                print(note)
+            count = len(folders.runs_in(out))
+            print(f"{count} runs are in {out}; their test error: python -m vqlab evaluate {out}")
+    finally:
+        distributed.stop()
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Measure runs and grids on their test sets."""
+    for path in options.codecs:
+        if not is_experiment(path):
+            raise ValueError(f"{path} is no experiment: evaluate codecs by themselves")
+        rows = evaluate.evaluate(path)
+        print(evaluate.as_markdown(rows))
+        print(f"The table is {Path(path) / 'results.csv'}, and as text results.md")
+
+
+def reconstruct(options: argparse.Namespace) -> None:
+    """Make a recording heard through the runs and grids that ``options.model`` names."""
+    out = Path(options.output or f"{Path(options.input).with_suffix('')}.reconstructed")
+    for path in options.model:
+        if not is_experiment(path):
+            raise ValueError(f"{path} is no experiment's folder: give codecs one at a time")
+    if options.kbps:
+        raise ValueError("--kbps goes with codecs: a run of an experiment has one rate")
+    if out.exists() and not options.force:
+        raise ValueError(f"{out} exists already: give another name, or -f to write into it")
+    heard = predict.reconstruct(options.input, out, options.model)
+    print(f"{out}: {', '.join(heard)}, each as .wav and .png")
