@@ -29,7 +29,7 @@ def random_codes(seed, positions, size=16, stages=3):
 
 
 def read_by_the_book(data, tables, depth):
-    """The decoder of docs/file-format.md in whole numbers, with nothing from the package's coder."""
+    """The decoder of docs/file-format.md in whole numbers, without the package's coder."""
     later = iter(data)
     point = 0
     for _ in range(8):

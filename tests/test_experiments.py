@@ -165,7 +165,7 @@ def test_a_grid_has_the_product_of_its_lists(tmp_path):
 def test_two_runs_of_one_name_are_refused_until_a_label_tells_them_apart(tmp_path):
     path = tmp_path / "grid.yaml"
     path.write_text(TEXT.replace("levels: [3, 3]", "levels: [[3, 3], [3, 3]]"))
-    with pytest.raises(ValueError, match="two runs named fsq-L3.3-s0"):
+    with pytest.raises(ValueError, match=":16: two runs are named fsq-L3.3-s0"):
         singles(reading.read(path))
     more = "  - {kind: ae, D: 2, loss: mean, label: mean}\n"
     path.write_text(TEXT.replace("training:", more + "training:"))

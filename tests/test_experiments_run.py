@@ -338,7 +338,7 @@ def test_the_command_line_trains_and_measures_a_shipped_grid(tmp_path, capsys):
     ("arguments", "said"),
     [
         (["train", "-f", "wurds"], "no such experiment ships with vqlab"),
-        (["train", "-f", "words-minimal", "--steps", "3"], "--steps does not go with --file"),
+        (["train", "-f", "words-minimal", "--steps", "3"], "--steps does not go with experiments"),
         (["train", "--steps", "3"], "give --out"),
         (["evaluate", "."], "codec"),
         (["reconstruct", "a.wav", "out", "--model", "speech", "voice"], "several models"),

@@ -11,8 +11,9 @@ FLOORS = [
     "quantize quantize_steps vector_quantizer quantizer_variants fsq codebook_stats networks "
     "models",
     "datasets",
-    "training runs batches checkpoints codec_file levels entropy experiments measures metrics evaluation "
-    "codec packing prior prior_training classifier pretrained edit result_table",
+    "training runs batches checkpoints experiments measures metrics evaluation "
+    "codec codec_file levels entropy packing prior prior_training classifier pretrained edit "
+    "result_table",
     "cli commands listen live player plots reconstruct result_plots run_plots widgets lessons",
 ]
 PACKAGE = ROOT / "vqlab"

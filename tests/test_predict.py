@@ -146,6 +146,8 @@ def test_the_command_line_makes_a_recording_heard(grid, tmp_path, capsys):
     assert cli.main([*arguments, str(grid), "-f"]) == 0
     assert cli.main([*arguments, str(grid), "speech", "-f"]) == 2
     assert "speech is no experiment's folder" in capsys.readouterr().err
+    assert cli.main([*arguments, str(grid), "--kbps", "1"]) == 2
+    assert "--kbps does not go with experiments" in capsys.readouterr().err
 
 
 def test_runs_of_pictures_are_refused(tmp_path):

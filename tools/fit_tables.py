@@ -2,8 +2,8 @@ r"""Give shipped weights the tables of the entropy coder, counted on the trainin
 
 The clips are those that the weights learned from: the training splits of Speech Commands (all
 words) and LibriSpeech, at three speeds. ``--stages`` keeps only the first so many stages. The codec
-gets another identity by it, though the codes of the stages that stay are what they were: ``--prior``
-names a prior of those codes, which is told the new one.
+gets another identity by it, though the codes of the stages that stay are what they were:
+``--prior`` names a prior of those codes, which is told the new one.
 
     VQLAB_DATA=... python tools/fit_tables.py data/weights/speech.safetensors --stages 15 \
         --prior data/weights/prior/words.safetensors

@@ -75,9 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--threads", type=int, help="of the processor (default: all)")
 
     p = verbs.add_parser("evaluate", help="score codecs on test speakers, or experiments")
-    p.set_defaults(run=commands.evaluate)
-    p.add_argument("codecs", nargs="+", metavar="RUN", help="folders of codecs' runs, or codec files; or "
-                   "those of experiments' grids or runs, without other options")  # fmt: skip
+    p.set_defaults(run=commands.evaluate, parser=p)
+    p.add_argument("codecs", nargs="+", metavar="RUN", help="folders of codecs' runs, or "
+                   "codec files; or those of experiments (then without other options)")  # fmt: skip
     _add_data(p)
     p.add_argument("--split", default="test", choices=["train", "validation", "test", "all"])
     p.add_argument("--clips", metavar="LIST", help="instead: a text file that names the clips")
@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         ),
     ):
         p = verbs.add_parser(name, help=wanted)
-        p.set_defaults(run=run)
+        p.set_defaults(run=run, parser=p)
         p.add_argument("input", metavar="IN")
         p.add_argument("output", metavar="OUT", nargs="?", help=f"default: {output}")
         if name == "reconstruct":

@@ -110,12 +110,15 @@ def speaker(path: Path) -> str:
     return path.stem
 
 
-def split_of_speakers(speakers: set[str]) -> dict[str, str]:
-    """Each speaker's split, 80 : 10 : 10, with one speaker at least in each from three on."""
+def split_of_speakers(speakers: set[str], *, share: float = 0.1) -> dict[str, str]:
+    """Each speaker's split: a ``share`` each for validation and test, the rest for training.
+
+    From three speakers on there is one at least in each.
+    """
     order = sorted(speakers, key=lambda name: hashlib.sha1(name.encode()).hexdigest())
-    tenth = max(1, round(0.1 * len(order))) if len(order) >= 3 else 0
+    few = max(1, round(share * len(order))) if len(order) >= 3 else 0
     return {
-        name: "test" if n < tenth else "validation" if n < 2 * tenth else "train"
+        name: "test" if n < few else "validation" if n < 2 * few else "train"
         for n, name in enumerate(order)
     }
 

@@ -69,20 +69,22 @@ class Front:
 
     def decibels(self, segments: Tensor) -> Tensor:
         """Segments ``(n, samples)`` to decibels ``(n, rows, frames)``, not below -90 dB."""
-        pieces = []
-        for piece in segments.split(32):  # a segment's complex spectrum is large
-            spectrum = spectral.stft(piece, self.config)[..., self._edge : -self._edge]
+        db = torch.empty(len(segments), self.rows, self.frames)
+        for first in range(0, len(segments), 32):  # the complex spectra of all would be large
+            some = slice(first, first + 32)
+            spectrum = spectral.stft(segments[some], self.config)[..., self._edge : -self._edge]
             power = spectrum.real.square() + spectrum.imag.square()
             power = spectral.filter_bank(self.config) @ power if self.mel else power[:, :-1]
-            pieces.append(10 * power.clamp(min=FLOOR).log10())
-        return torch.cat(pieces)
+            db[some] = 10 * power.clamp(min=FLOOR).log10()
+        return db
 
     def analyse(self, segments: Tensor) -> Pictures:
         """Segments ``(n, samples)`` to pictures; a silent one becomes all zeros."""
         db = self.decibels(segments)
         low, high = db.amin(dim=(1, 2)), db.amax(dim=(1, 2))
         span = (high - low).clamp(min=1e-6)
-        return Pictures((db - low[:, None, None]) / span[:, None, None], low, high)
+        scaled = db.sub_(low[:, None, None]).div_(span[:, None, None])  # in place: they are large
+        return Pictures(scaled, low, high)
 
     def restore(self, pictures: Pictures) -> Tensor:
         """Decibels ``(n, rows, frames)`` of pictures: undoes the scaling."""

@@ -57,8 +57,8 @@ def singles(grid: Grid) -> list[Single]:
             name = _name(bottleneck.kind, bottleneck.label, chosen, seed)
             if name in found:
                 raise ValueError(
-                    f"the grid {grid.name} has two runs named {name}: take one away, or give one "
-                    "of the bottlenecks a label"
+                    f"two runs are named {name}: take one away, or give one of the bottlenecks a "
+                    "label"
                 )
             one = bottleneck.model_copy(
                 update={key: [value] for key, value in chosen.items()} | {"seeds": None}

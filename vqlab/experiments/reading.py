@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..spectral import MelConfig
 from . import schema, yaml_lines
+from .grid import singles
 from .schema import Grid, LogMel, PictureSet
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -63,6 +64,10 @@ def read(path: str | Path) -> Grid:
         raise fail(place, _sentence(dict(first), values)) from None
     for place, sentence in _impossible(grid):
         raise fail(place, sentence)
+    try:
+        singles(grid)
+    except ValueError as error:
+        raise fail(("bottlenecks",), str(error)) from None
     return grid
 
 

@@ -17,13 +17,7 @@ from . import evaluate, folders, is_experiment, predict, reading, run
 
 def train(options: argparse.Namespace) -> None:
     """Train the grid of ``options.file``, in one process or in all that torchrun started."""
-    given = vars(options)
-    for name, default in vars(options.parser.parse_args([])).items():
-        if name not in ("file", "out", "device", "threads") and given[name] != default:
-            raise ValueError(
-                f"--{name.replace('_', '-')} does not go with --file: write it into "
-                f"{options.file} instead"
-            )
+    _refuse_others(options, "file", "out", "device", "threads")
     grid = reading.read(reading.find(options.file))
     distributed.start()
     try:
@@ -39,6 +33,7 @@ def train(options: argparse.Namespace) -> None:
 
 def measure(options: argparse.Namespace) -> None:
     """Measure runs and grids on their test sets."""
+    _refuse_others(options, "codecs", "threads")
     for path in options.codecs:
         if not is_experiment(path):
             raise ValueError(f"{path} is no experiment: evaluate codecs by themselves")
@@ -53,9 +48,18 @@ def reconstruct(options: argparse.Namespace) -> None:
     for path in options.model:
         if not is_experiment(path):
             raise ValueError(f"{path} is no experiment's folder: give codecs one at a time")
-    if options.kbps:
-        raise ValueError("--kbps goes with codecs: a run of an experiment has one rate")
+    _refuse_others(options, "input", "output", "model", "force")
     if out.exists() and not options.force:
         raise ValueError(f"{out} exists already: give another name, or -f to write into it")
     heard = predict.reconstruct(options.input, out, options.model)
     print(f"{out}: {', '.join(heard)}, each as .wav and .png")
+
+
+def _refuse_others(options: argparse.Namespace, *read: str) -> None:
+    """Raise ValueError if an option was given that is not among those which are read here."""
+    for name, value in vars(options).items():
+        if name not in (*read, "run", "parser") and value != options.parser.get_default(name):
+            raise ValueError(
+                f"--{name.replace('_', '-')} does not go with experiments: their files and folders "
+                f"say everything but {', '.join(read)}"
+            )
