@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         quantize,
         spectral,
         training,
+        widgets,
     )
     from .pretrained import compress, decompress, load_pretrained
 
@@ -66,6 +67,7 @@ __all__ = [
     "quantize",
     "spectral",
     "training",
+    "widgets",
 ]
 
 _FUNCTIONS = {"load_pretrained": "pretrained", "compress": "pretrained", "decompress": "pretrained"}

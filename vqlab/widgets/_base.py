@@ -119,10 +119,13 @@ def spectrogram_uri(waveform: Tensor, config: MelConfig, *, width: int = 480) ->
     return picture_uri(spectral.to_db(power), width=width)
 
 
-def picture_uri(db: Tensor, *, width: int = 480, height: int = 200) -> str:
+def picture_uri(
+    db: Tensor, *, width: int = 480, height: int = 200, loudest: float | None = None
+) -> str:
     """Decibels (bands, frames) as a picture; where there are more than pixels, the loudest count.
 
-    Low frequencies are at the bottom; black is `RANGE_DB` below the loudest point.
+    Low frequencies are at the bottom; black is `RANGE_DB` below ``loudest``, the loudest point
+    where it is not given.
     """
     from matplotlib import colormaps
     from PIL import Image
@@ -132,7 +135,8 @@ def picture_uri(db: Tensor, *, width: int = 480, height: int = 200) -> str:
         length = grid.shape[axis]
         if length > most:
             grid = np.maximum.reduceat(grid, np.arange(most) * length // most, axis=axis)
-    level = np.clip((grid[::-1] - grid.max()) / RANGE_DB + 1.0, 0.0, 1.0)
+    top = grid.max() if loudest is None else loudest
+    level = np.clip((grid[::-1] - top) / RANGE_DB + 1.0, 0.0, 1.0)
     picture = Image.fromarray(np.round(level * (_COLOURS - 1)).astype(np.uint8))
     colours = colormaps["magma"](np.linspace(0, 1, _COLOURS))[:, :3]
     picture.putpalette(np.round(colours * 255).astype(np.uint8).tobytes())

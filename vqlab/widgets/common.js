@@ -22,9 +22,13 @@ function button(text, action, attributes = {}) {
   return make("button", { type: "button", onclick: action, ...attributes }, text);
 }
 
-// The outermost element. JupyterLab leaves the keys pressed inside it to us.
+// The outermost element. JupyterLab would take keys pressed inside it for its own (arrows, for
+// example, even in a slider); those with Ctrl, Alt or Meta, and Shift+Enter, are left to it.
 function frame(el, kind, label) {
   const root = make("div", { class: "vqw vqw-" + kind, role: "group", "aria-label": label, "data-lm-suppress-shortcuts": "true" });
+  root.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey && !event.altKey && !(event.shiftKey && event.key === "Enter")) event.stopPropagation();
+  });
   el.append(root);
   return root;
 }

@@ -44,7 +44,7 @@ class Voronoi(Widget):
     _esm, _css = assets("plane")
     points = t.Any().tag(sync=True)
     codes = t.Any().tag(sync=True)
-    assignment = t.List().tag(sync=True)
+    assignment: t.List[int] = t.List().tag(sync=True)
     loss = t.Float().tag(sync=True)
     size = t.Float(3.0).tag(sync=True)
 

@@ -1,0 +1,37 @@
+"""Parts of the lessons that are clicked, dragged, played and spoken to.
+
+    voronoi(points, codes)          drag points and codes, the cells and the loss follow
+    code_strip(codec, codes, gain)  a word's codes: change one, hear it
+    keyboard(codec, stage)          the codebook as a keyboard
+    recorder(seconds=3)             microphone, upload, or a bundled clip
+    abx(a, b)                       a blind test with its binomial p-value
+    trade_off(waveform)             the length of the window on a slider
+
+Each is a Python object first: its state can be read, set and tested without a page, and where no
+page is there (an exported notebook, a test) one sentence stands for it. Shown in JupyterLab or
+Colab it has all it needs with it and asks nothing of the network.
+
+Notebook: 05
+"""
+
+from .keys import Keyboard, keyboard
+from .listening import ABX, abx
+from .plane import Voronoi, voronoi
+from .recording import Recorder, recorder
+from .strip import CodeStrip, code_strip
+from .window import TradeOff, trade_off
+
+__all__ = [
+    "ABX",
+    "CodeStrip",
+    "Keyboard",
+    "Recorder",
+    "TradeOff",
+    "Voronoi",
+    "abx",
+    "code_strip",
+    "keyboard",
+    "recorder",
+    "trade_off",
+    "voronoi",
+]

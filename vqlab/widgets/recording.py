@@ -1,0 +1,135 @@
+"""Your own voice: record it in the browser, upload a file, or take the bundled clip.
+
+The page takes the samples from the microphone itself and decodes files with the browser's own
+decoder, so no program such as ffmpeg is needed, in JupyterLab or in Colab. The one idea: there is
+always a sound. Before anything is recorded ``waveform`` is the bundled clip, so that cells below
+run, with a microphone and without. What is recorded stays in the kernel's memory and is written
+nowhere.
+
+Notebook: 10
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import traitlets as t
+from torch import Tensor
+
+from .. import audio
+from .._paths import bundled
+from ..spectral import MelConfig
+from ._base import Widget, assets, mono, sound_uri, spectrogram_uri
+
+CLIP = ("voices", "en", "welcome.flac")
+
+QUIET = 1e-3
+"""A recording whose peak stays below this holds no voice (−60 dBFS)."""
+
+
+def recorder(
+    *,
+    seconds: float = 3.0,
+    sample_rate: int = 16000,
+    clip: str | Path | None = None,
+    longest: float = 60.0,
+) -> Recorder:
+    """Buttons to record up to ``seconds``, to upload a file, or to take a clip that is here.
+
+    sample_rate : of what arrives, in Hz; the browser brings everything to it, mono
+    clip        : path of a sound file to begin with; left out: a bundled voice
+    longest     : seconds that are kept of an uploaded file
+
+    Raises ValueError for lengths that are not above 0 or above 120 s.
+    """
+    return Recorder(seconds=seconds, sample_rate=sample_rate, clip=clip, longest=longest)
+
+
+class Recorder(Widget):
+    """What `recorder` returns: ``waveform (samples,)``, ``sample_rate``, and ``source`` in words.
+
+    ``source`` can be observed to learn of a new sound.
+    """
+
+    _esm, _css = assets("recording")
+    source = t.Unicode().tag(sync=True)
+    seconds = t.Float().tag(sync=True)
+    longest = t.Float().tag(sync=True)
+    sample_rate = t.Int().tag(sync=True)
+    _sound = t.Unicode().tag(sync=True)
+    _picture = t.Unicode().tag(sync=True)
+    _length = t.Float().tag(sync=True)
+
+    def __init__(
+        self,
+        *,
+        seconds: float = 3.0,
+        sample_rate: int = 16000,
+        clip: str | Path | None = None,
+        longest: float = 60.0,
+    ) -> None:
+        for name, value in (("seconds", seconds), ("longest", longest)):
+            if not 0 < value <= 120:  # as float32 in text, 120 s are 10 MB: what a message may hold
+                raise ValueError(f"{name} is {value}, it must be above 0 and at most 120")
+        if not 8000 <= sample_rate <= 16000:
+            raise ValueError(f"sample_rate is {sample_rate}, it must be from 8000 to 16000 Hz")
+        self._clip = bundled(*CLIP) if clip is None else Path(clip)
+        super().__init__(seconds=seconds, longest=longest, sample_rate=sample_rate)
+        self.take_clip()
+
+    @property
+    def waveform(self) -> Tensor:
+        """The sound: float32 (samples,)."""
+        return self._waveform.clone()
+
+    def take_clip(self) -> None:
+        """Take the clip that is here already."""
+        waveform, _ = audio.load(self._clip, sample_rate=self.sample_rate)
+        self._become(waveform, f"bundled clip “{self._clip.stem.replace('_', ' ')}”")
+
+    def receive(self, data: bytes, source: str) -> None:
+        """Take float32 samples (little-endian) from the page.
+
+        Raises ValueError for bytes that are no such samples; the old sound stays then.
+        """
+        if not data or len(data) % 4:
+            raise ValueError(f"{len(data)} bytes are no float32 samples: record it again")
+        waveform = mono(np.frombuffer(data, dtype="<f4").astype(np.float32))
+        peak = float(waveform.abs().max())
+        if peak < QUIET:
+            raise ValueError(
+                "Nothing but silence arrived. Is the microphone muted, or is another one chosen in "
+                "the browser's settings? The sound from before is kept."
+            )
+        if peak >= 0.999:
+            self.notice = "The loudest samples are at full scale: it may crackle. Go further away."
+        self._become(waveform[: round(self.longest * self.sample_rate)], source)
+
+    def _become(self, waveform: Tensor, source: str) -> None:
+        self._waveform = waveform
+        self._length = len(waveform) / self.sample_rate
+        self._sound = sound_uri(waveform, self.sample_rate)
+        config = MelConfig(sample_rate=self.sample_rate, f_max=self.sample_rate / 2)
+        self._picture = spectrogram_uri(waveform, config)
+        self.set_trait("source", "")  # so that two recordings in a row are two changes
+        self.source = source
+
+    def asked(self, content: dict[str, Any]) -> None:
+        if content.get("do") == "clip":
+            self.take_clip()
+            return
+        try:
+            data = base64.b64decode(str(content.get("samples", "")), validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"the samples did not arrive whole ({error}): try again") from None
+        self.receive(data, str(content.get("source", ""))[:80] or "a sound without a name")
+
+    def sentence(self) -> str:
+        return (
+            f"recorder holding {self._length:.2f} s at {self.sample_rate} Hz: {self.source}; with "
+            "a running kernel you can record or upload another sound"
+        )
