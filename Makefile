@@ -13,7 +13,7 @@ BOOT = @$(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || { \
 	"\`make lab PYTHON=/path/to/python3.11\`." >&2; exit 1; }; \
 	$(PYTHON) tools/bootstrap.py
 
-.PHONY: help lab test notebooks lint bench wheel clean env dev
+.PHONY: help lab test notebooks publish html lint bench wheel clean env dev
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -28,6 +28,12 @@ test: lint ## install if needed, then check the style and run all tests
 notebooks: dev ## run every notebook again and save its real outputs
 	$(RUN) tools/notebooks.py run
 	$(RUN) tools/notebooks.py check
+
+publish: dev ## write the address REPO=owner/name everywhere; REPO=none takes it back
+	$(RUN) tools/publish.py $(if $(filter undefined,$(origin REPO)),,"$(or $(REPO),none)")
+
+html: dev ## build dist/html, the series as a website that needs no network
+	$(RUN) tools/website.py
 
 lint: dev ## style and types
 	$(RUN) -m ruff check .

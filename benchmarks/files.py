@@ -125,10 +125,8 @@ def hour(folder: Path) -> str:
         size = path.with_suffix(".vql").stat().st_size
         rows[-1] += "" if same else " (wrong length)"
         print(f"{minutes} min: {size} bytes, {8 * size / 60 / minutes / 1000:.3f} kbit/s")
-    nothing, least = _process(["--version"])
     return "\n".join([
         "| command | seconds | times real time | peak memory, MB |", "|---|--:|--:|--:|", *rows,
-        f"| (the program alone, `--version`) | {nothing:.1f} | | {least:.0f} |",
     ])  # fmt: skip
 
 

@@ -62,9 +62,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("grid", type=Path, help="folder of a grid that has been evaluated")
-    parser.add_argument("--out", type=Path, required=True, help="folder for table and pictures")
+    parser.add_argument("--out", type=Path, help="folder for table and pictures (default: plots "
+                        "in the grid's folder)")  # fmt: skip
     arguments = parser.parse_args()
-    folder, out = arguments.grid, arguments.out
+    folder, out = arguments.grid, arguments.out or arguments.grid / "plots"
     if not (folder / "results.csv").is_file():
         parser.error(f"{folder} has no results.csv; run `python -m vqlab evaluate {folder}` first")
     try:

@@ -216,6 +216,18 @@ def test_a_server_error_is_said_and_not_repeated(server, tmp_path):
     assert len(server.ranges) == 1
 
 
+def test_a_header_of_a_gigabyte_is_refused_before_it_is_read(tmp_path):
+    long = tarfile.TarInfo("././@LongLink")
+    long.type, long.size = tarfile.GNUTYPE_LONGNAME, 1 << 30
+    with gzip.open(tmp_path / "a.tar.gz", "wb", compresslevel=1) as file:
+        file.write(long.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(40):
+            file.write(bytes(1 << 20))
+    with pytest.raises(ValueError, match="a header of 1,073,741,824 bytes"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "set")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tar.gz"]
+
+
 def test_an_interrupted_unpacking_does_not_count_as_the_set(server, tmp_path):
     left = tmp_path / "SpeechCommands" / ".speech_commands_v0.02.unpacking"
     left.mkdir(parents=True)

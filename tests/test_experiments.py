@@ -223,3 +223,20 @@ def test_every_key_of_the_schema_is_read_somewhere():
     sections = (schema.Grid, schema.Training, schema.Sound, *schema.TAGGED)
     keys = {key for section in sections for key in section.model_fields}
     assert keys - read == set()
+
+
+def test_a_grid_of_millions_of_runs_is_refused_before_they_are_listed(tmp_path):
+    many = list(range(2, 302))
+    values = yaml_lines.read(ROOT / "experiments" / "words-minimal.yaml")[0]
+    values["bottlenecks"] = [{"kind": "vq", "D": many, "K": many[:], "seeds": many[:]}]
+    (tmp_path / "x.yaml").write_text(yaml_lines.write(values))
+    with pytest.raises(ValueError, match="27,000,000 runs, at most 10,000"):
+        reading.read(tmp_path / "x.yaml")
+
+
+def test_more_finite_scalar_codes_than_can_be_counted_are_refused_with_their_line(tmp_path):
+    values = yaml_lines.read(ROOT / "experiments" / "words-minimal.yaml")[0]
+    values["bottlenecks"] = [{"kind": "fsq", "levels": [[8, 8], [1000, 1000, 1000]]}]
+    (tmp_path / "x.yaml").write_text(yaml_lines.write(values))
+    with pytest.raises(ValueError, match=r"x.yaml:\d+: .*1,000,000,000 codes, at most 65,536"):
+        reading.read(tmp_path / "x.yaml")

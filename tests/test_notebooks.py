@@ -31,7 +31,7 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT / "notebooks"))
 
 
-@pytest.mark.parametrize("number", ["00", "02", "03", "05", "06"])
+@pytest.mark.parametrize("number", [f"{number:02}" for number in range(13)])
 def test_the_notebook_exists(number):
     assert [path.name for path in SERIES if path.name.startswith(f"{number}_")]
 
@@ -65,12 +65,14 @@ def test_the_solution_runs(path, monkeypatch):
 def good(tmp_path, monkeypatch):
     """A notebook that passes every check, and the place where a test saves it."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    setup = tool.BOOTSTRAP.strip()
     run = [
-        new_code_cell(tool.BOOTSTRAP.strip(), execution_count=1),
+        new_code_cell(setup, execution_count=1, metadata={"tags": ["bootstrap"]}),
         new_code_cell("1 + 1", execution_count=2),
     ]
     run[1].outputs = [new_output("execute_result", {"text/plain": "2"}, execution_count=2)]
-    banner = new_markdown_cell("[contents](00_start_here.ipynb) · 2 minutes")
+    colab = tool.colab_line("01_small.ipynb", tool.REPOSITORY)
+    banner = new_markdown_cell(f"[contents](00_start_here.ipynb) · 2 minutes\n\n{colab}")
     notebook = new_notebook(cells=[banner, *run])
     notebook.metadata["vqlab"] = {"code_sha256": tool.code_checksum(notebook)}
     (tmp_path / "notebooks").mkdir()
@@ -120,6 +122,25 @@ def test_another_set_up_cell_is_found(good):
     notebook, path = good
     notebook.cells[1].source = "import vqlab"
     assert "BOOTSTRAP" in problems(notebook, path)
+
+
+def test_another_set_up_cell_does_not_make_the_outputs_old(good):
+    notebook, path = good
+    notebook.cells[1].source = "import vqlab"
+    assert "older" not in problems(notebook, path)
+
+
+def test_only_the_first_code_cell_may_be_left_out_of_the_checksum(good):
+    notebook, path = good
+    notebook.cells[2].metadata["tags"] = ["bootstrap"]
+    assert "no other" in problems(notebook, path)
+
+
+@pytest.mark.parametrize("line", ["", f"[Open in Colab]({tool.COLAB}/github/a/b.ipynb)"])
+def test_a_banner_with_another_link_to_colab_is_found(good, line):
+    notebook, path = good
+    notebook.cells[0].source = notebook.cells[0].source.splitlines()[0] + "\n\n" + line
+    assert "link to Colab" in problems(notebook, path)
 
 
 def test_running_saves_real_outputs_that_pass_the_check(good):

@@ -161,14 +161,18 @@ def test_saving_replaces_a_file_only_when_the_new_one_is_whole(word, tmp_path, m
     assert (tmp_path / "x.vql").read_bytes() == b"old"
 
 
-GOLDEN = ROOT / "tests" / "golden"
+STORED = sorted((ROOT / "tests" / "golden").glob("*/*.vql"))
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in GOLDEN.glob("*.vql")))
-def test_a_stored_file_of_an_earlier_day_decodes_to_its_codes(name):
-    codec = vqlab.load_pretrained(str(GOLDEN / "codec.safetensors"))
-    expected = json.loads((GOLDEN / "codes.json").read_text())[name]
-    codes, samples, gain_db = codec.from_bytes((GOLDEN / name).read_bytes())
+def test_there_are_stored_files_of_this_version():
+    assert len([path for path in STORED if path.parent.name == f"version{packing.VERSION}"]) >= 4
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_stored_file_of_an_earlier_day_decodes_to_its_codes(path):
+    codec = vqlab.load_pretrained(str(path.with_name("codec.safetensors")))
+    expected = json.loads(path.with_name("codes.json").read_text())[path.name]
+    codes, samples, gain_db = codec.from_bytes(path.read_bytes())
     assert codes[0].tolist() == expected["codes"]
     assert (samples, gain_db) == (expected["samples"], expected["gain_db"])
     assert codec.decode(codes, samples, gain_db).isfinite().all()

@@ -21,6 +21,8 @@ from PIL import Image
 
 from vqlab import result_plots, result_table, run_plots
 from vqlab.checkpoints import save_tensors
+from vqlab.experiments import reading
+from vqlab.experiments.grid import singles
 
 COLUMNS = (
     "grid run dataset model D K stages seed parameters positions latent_bits seconds "
@@ -448,3 +450,19 @@ def test_the_command_writes_table_and_pictures(tmp_path, monkeypatch, capsys):
     assert Image.open(out / "loss.png").width > 600
     page = (out / "README.md").read_text()
     assert page.count("<img ") == page.count(' alt="') == 4 and str(tmp_path) not in page
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_every_shipped_grids_runs_can_be_told_apart_in_the_plots(path):
+    rows = []
+    for single in singles(reading.read(path)):
+        fsq = single.bottleneck.kind == "fsq"
+        rows.append({
+            "run": single.name, "model": single.bottleneck.kind, "D": single.D,
+            "K": math.prod(single.bottleneck.levels[0]) if fsq else single.K,
+            "stages": single.stages, "seed": single.seed, "latent_bits": 8.0, "sse": 1.0,
+        })  # fmt: skip
+    curves = result_table.curves(rows, "latent_bits", "sse")
+    assert sum(sum(curve.seeds) for curve in curves) == len(rows)

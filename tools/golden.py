@@ -3,7 +3,7 @@
     python tools/golden.py make     # once for each version of the format
     python tools/golden.py check    # under any Python and numpy: the same codes?
 
-``tests/golden`` holds a small codec, files it wrote, and the codes they hold.
+``tests/golden`` holds, for each version, a small codec, files it wrote, and the codes they hold.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vqlab.codec import Codec, Recipe
 from vqlab.features import Features
 from vqlab.spectral import MelConfig
 
-FOLDER = Path(__file__).resolve().parent.parent / "tests" / "golden"
+GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"
 SECONDS = (0.01, 0.5, 1.0, 7.3)
 
 
@@ -48,27 +48,30 @@ def make() -> None:
         codec.model(x)
     codec.model.eval()
     codec.fit_tables([sound(1.0, seed) for seed in range(50)])
-    FOLDER.mkdir(exist_ok=True)
-    codec.save(FOLDER / "codec.safetensors")
-    codec = Codec.load(FOLDER / "codec.safetensors")
+    folder = GOLDEN / f"version{packing.VERSION}"
+    folder.mkdir(parents=True)  # fails where there is one: a stored file is never replaced
+    codec.save(folder / "codec.safetensors")
+    codec = Codec.load(folder / "codec.safetensors")
     held = {}
     for n, seconds in enumerate(SECONDS):
-        name = f"version{packing.VERSION}-{n}.vql"
+        name = f"{n}.vql"
         data = codec.compress(sound(seconds, 100 + n), 0.6)
-        (FOLDER / name).write_bytes(data)
+        (folder / name).write_bytes(data)
         codes, samples, gain_db = codec.from_bytes(data)
         held[name] = {"samples": samples, "gain_db": gain_db, "codes": codes[0].tolist()}
-    (FOLDER / "codes.json").write_text(json.dumps(held) + "\n")
+    (folder / "codes.json").write_text(json.dumps(held) + "\n")
 
 
 def check() -> None:
-    codec = Codec.load(FOLDER / "codec.safetensors")
-    held = json.loads((FOLDER / "codes.json").read_text())
-    for name, expected in held.items():
-        codes, samples, gain_db = codec.from_bytes((FOLDER / name).read_bytes())
-        found = {"samples": samples, "gain_db": gain_db, "codes": codes[0].tolist()}
-        if found != expected:
-            raise SystemExit(f"{name} does not decode to its codes")
+    count = 0
+    for folder in sorted(GOLDEN.iterdir()):
+        codec = Codec.load(folder / "codec.safetensors")
+        for name, expected in json.loads((folder / "codes.json").read_text()).items():
+            codes, samples, gain_db = codec.from_bytes((folder / name).read_bytes())
+            found = {"samples": samples, "gain_db": gain_db, "codes": codes[0].tolist()}
+            if found != expected:
+                raise SystemExit(f"{folder.name}/{name} does not decode to its codes")
+            count += 1
     versions = {
         "Python": platform.python_version(),
         "numpy": np.__version__,
@@ -76,7 +79,7 @@ def check() -> None:
         "constriction": getattr(constriction, "__version__", None) or _version("constriction"),
     }
     said = ", ".join(f"{name} {version}" for name, version in versions.items())
-    print(f"{len(held)} stored files decode to their codes under {said}")
+    print(f"{count} stored files decode to their codes under {said}")
 
 
 def _version(name: str) -> str:

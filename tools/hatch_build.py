@@ -1,6 +1,6 @@
-"""Build hook: pack data/ into the wheel as vqlab/_data, and experiments/ beside it.
+"""Build hook: pack data/ into the wheel as vqlab/_data, experiments/ and two tables beside it.
 
-An editable install leaves them out, because there the package reads both in the checkout.
+An editable install leaves them out, because there the package reads all of them in the checkout.
 """
 
 from pathlib import Path
@@ -8,11 +8,14 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PACKED = {"data": "vqlab/_data", "experiments": "vqlab/_data/experiments"}
+RESULTS = ["codecs/table.md", "words-small/results.csv"]  # what notebook 09 draws
+PACKED = {"data": "vqlab/_data", "experiments": "vqlab/_data/experiments"} | {
+    f"docs/results/{name}": f"vqlab/_data/results/{name}" for name in RESULTS
+}
 
 
 class PackData(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         for folder, place in PACKED.items():
-            if version == "standard" and (Path(self.root) / folder).is_dir():
+            if version == "standard" and (Path(self.root) / folder).exists():
                 build_data["force_include"][folder] = place

@@ -15,6 +15,7 @@ import os
 import re
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -26,33 +27,57 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
 MAX_BYTES = 1_500_000
-SECONDS = {"06": 120.0}  # what a notebook may take on two cores; all others 90
+SECONDS = {"06": 120.0, "07": 120.0}  # what a notebook may take on two cores; all others 90
+COLAB = "https://colab.research.google.com"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
-# The first code cell of every notebook, word for word. Colab has torch and numpy; they stay as
-# they are, and only what is missing is added.
-BOOTSTRAP = """\
-# Set-up: does nothing at home. In Colab, upload the file that `make wheel` builds, then run this.
+# The one place with the repository's address is pyproject.toml; tools/publish.py writes it.
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+REPOSITORY: str = PROJECT.get("urls", {}).get("Repository", "")
+
+_BOOTSTRAP = """\
+# Set-up. At home it does nothing; in Colab it adds what is missing and leaves the rest alone.
 import importlib.util, pathlib, subprocess, sys
 
-def missing(name):
-    return getattr(importlib.util.find_spec(name), "origin", None) is None
-
-here = pathlib.Path.cwd()
+REPOSITORY = "@"  # empty: Colab takes vqlab from the vqlab-*.whl that you upload
+colab, here = "google.colab" in sys.modules, pathlib.Path.cwd()
 home = [p for p in (here, *here.parents) if (p / "vqlab" / "__init__.py").exists()]
-wheels = sorted(here.glob("vqlab-*.whl"))
-if missing("vqlab") and home:
-    sys.path.insert(0, str(home[0]))
-elif missing("vqlab") and wheels and "google.colab" in sys.modules:
-    extra = "constriction torchaudio librosa soundfile soxr safetensors ipywidgets tqdm matplotlib"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
-    subprocess.check_call([*pip, "--no-deps", str(wheels[-1])])
-    for name in filter(missing, extra.split()):
-        subprocess.check_call([*pip, name])
-    importlib.invalidate_caches()
-elif missing("vqlab"):
-    raise SystemExit("vqlab is not installed here: upload vqlab-*.whl (`make wheel` builds it).")
+wheels = [str(p) for p in sorted(here.glob("vqlab-*.whl"))]
+source = f"git+{REPOSITORY}" if REPOSITORY else wheels[-1] if wheels else "vqlab-*.whl"
+if getattr(importlib.util.find_spec("vqlab"), "origin", None) is None:
+    if home:
+        sys.path.insert(0, str(home[0]))
+    elif colab and (REPOSITORY or wheels):
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+        subprocess.run([*pip, source], check=True)
+        importlib.invalidate_caches()
+    else:
+        what = "upload" if colab else "pip install"
+        hint = "" if REPOSITORY else ", which `make wheel` builds,"
+        raise SystemExit(f"vqlab is not installed here: {what} {source}{hint} and run this again.")
+if colab:
+    from vqlab.colab import prepare
+    prepare()
 """
+
+
+def bootstrap(repository: str) -> str:
+    """The first code cell of every notebook, word for word."""
+    return _BOOTSTRAP.replace("@", repository, 1)
+
+
+def colab_line(name: str, repository: str) -> str:
+    """The line of a notebook's banner that leads to Colab."""
+    if repository:
+        place = f"{repository.partition('github.com/')[2]}/blob/main/notebooks/{name}"
+        return f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({COLAB}/github/{place})"
+    return (
+        f"[Open in Colab]({COLAB}/#upload=true): upload this notebook there, then put the "
+        "`vqlab-*.whl` that `make wheel` builds in `dist` among its *Files*."
+    )
+
+
+BOOTSTRAP = bootstrap(REPOSITORY)
 
 
 def read(path: Path) -> NotebookNode:
@@ -63,9 +88,17 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+def is_bootstrap(cell: NotebookNode) -> bool:
+    return "bootstrap" in cell.metadata.get("tags", [])
+
+
 def code_checksum(notebook: NotebookNode) -> str:
-    """sha256 of the sources of all code cells, in order."""
-    sources = "\0".join(cell.source for cell in code_cells(notebook))
+    """sha256 of the sources of all code cells, in order, but for the set-up cell.
+
+    That one is held word for word to BOOTSTRAP, and it changes no output when it changes.
+    """
+    cells = [cell for cell in code_cells(notebook) if not is_bootstrap(cell)]
+    sources = "\0".join(cell.source for cell in cells)
     return hashlib.sha256(sources.encode()).hexdigest()
 
 
@@ -188,19 +221,23 @@ def check(path: Path) -> list[str]:
     if traces:
         problems.append(f"traces of a machine: {', '.join(traces)}")
     if path.parent == FOLDER or path.parent.name == "notebooks":
-        problems += _check_lesson(notebook)
+        problems += _check_lesson(notebook, path.name)
     return problems
 
 
-def _check_lesson(notebook: NotebookNode) -> list[str]:
+def _check_lesson(notebook: NotebookNode, name: str) -> list[str]:
     problems = []
     cells = code_cells(notebook)
     if not cells or cells[0].source.strip() != BOOTSTRAP.strip():
         problems.append("the first code cell is not BOOTSTRAP of tools/notebooks.py")
+    if not cells or [is_bootstrap(c) for c in cells] != [True] + [False] * (len(cells) - 1):
+        problems.append("the first code cell, and no other, must have the tag `bootstrap`")
     first = notebook.cells[0] if notebook.cells else {}
     banner = first.get("source", "") if first.get("cell_type") == "markdown" else ""
     if not re.search(r"\]\(\d\d_\w+\.ipynb\)", banner) or not re.search(r"\bmin", banner):
         problems.append("no banner: links to other notebooks and the minutes, in the first cell")
+    if [line for line in banner.splitlines() if COLAB in line] != [colab_line(name, REPOSITORY)]:
+        problems.append("the banner's link to Colab is not the current one: run `make publish`")
     return problems
 
 

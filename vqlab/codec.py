@@ -47,7 +47,7 @@ LOWEST_QUALITY, HIGHEST_QUALITY = 0, 255
 FIT_AT = (0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
 """Qualities at which :meth:`Codec.fit_tables` counts; 1 gives the loudest positions all stages."""
 
-BLOCK_SECONDS = 20.0
+BLOCK_SECONDS = 10.0
 """Sound that is coded or decoded at a time."""
 CONTEXT_SECONDS = 2.5
 """What a block sees beyond its ends: more than the shipped network's reach (1.2 s) and that of 32
@@ -169,11 +169,11 @@ class Codec:
         found = []
         for z in self._latents(waveform, gain_db):
             if quality is None or len(self.rates) == 1:
-                found.append(bottleneck(z).codes[:, :stages].cpu())
+                found.append(bottleneck(z).codes[:, :stages].int().cpu())
             else:
                 depth = self.depth(bottleneck(z, 1).codes[:, 0], quality)
-                found.append(bottleneck.search(z, depth).cpu())
-        return torch.cat(found, dim=-1), gain_db
+                found.append(bottleneck.search(z, depth).int().cpu())
+        return torch.cat(found, dim=-1).long(), gain_db
 
     def _latents(self, waveform: Tensor | Spooled, gain_db: float) -> Iterator[Tensor]:
         """What the encoder makes of the waveform, ``(1, dim, *positions)``, block by block."""

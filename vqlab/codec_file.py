@@ -10,7 +10,6 @@ Notebook: 10
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,17 +70,18 @@ def read(path: str | Path) -> Parts:
         described = json.loads(metadata["codec"])
         recipe = Recipe(**described["recipe"])
         check_description(described, tensors)
-        features = dict(described["features"])
-        features["config"] = MelConfig(**features["config"])
+        features = _features(described["features"])
         with torch.device("meta"):  # shapes alone: a false description must not fill the memory
             model = recipe.build()
+            frames = torch.zeros(1, features.config.n_mels, 4 * model.stride)
+            model.encoder(frames.unsqueeze(1) if features.picture else frames)
         tables, weights = split_tables(tensors)
         shapes = {name: tensor.shape for name, tensor in kept(model.state_dict()).items()}
         if shapes != {name: tensor.shape for name, tensor in weights.items()}:
             raise ValueError("its weights do not fit its description")
         return Parts(
             recipe,
-            Features(**features),
+            features,
             described["level_db"],
             described["contrast"],
             described["trained"],
@@ -94,6 +94,15 @@ def read(path: str | Path) -> Parts:
         raise ValueError(f"{path} is not a vqlab codec: {error}") from error
 
 
+def _features(described: dict[str, Any]) -> Features:
+    """The features of a description; numbers that no sound needs are refused before they cost."""
+    config = dict(described["config"])
+    for name in ("n_fft", "hop_length", "n_mels"):
+        if not 1 <= config.get(name, 1) <= 65_536:
+            raise ValueError(f"its description says {name} = {config[name]!r}")
+    return Features(**(described | {"config": MelConfig(**config)}))
+
+
 def check_description(described: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     """Raise ``ValueError`` for numbers that no saved codec has, before any are built from."""
     for name, value in described["recipe"]["options"].items():
@@ -102,7 +111,7 @@ def check_description(described: dict[str, Any], tensors: dict[str, Tensor]) -> 
             raise ValueError(f"its description says {name} = {value}")
     for name in ("level_db", "contrast"):
         value = described[name]
-        if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+        if value is not None and not (isinstance(value, int | float) and abs(value) <= 100):
             raise ValueError(f"its description says {name} = {value!r}")
     if not all(torch.isfinite(t).all() for t in tensors.values() if t.is_floating_point()):
         raise ValueError("its weights hold NaN or infinity")
@@ -139,16 +148,17 @@ def read_tables(tensors: dict[str, Tensor], codebook_sizes: Sequence[int]) -> Ta
 
     Raises ``ValueError`` for tables of other sizes, and for numbers out of range.
     """
-    names = ["context", *[f"stage_{stage}" for stage in range(len(codebook_sizes))]]
-    arrays = {name: t.numpy().astype(np.int64) for name, t in tensors.items() if t.ndim}
-    if set(arrays) != {_TABLES + name for name in names}:
+    kinds = {"context": (torch.uint8, 1), "stage_0": (torch.int16, 2)}
+    kinds |= {f"stage_{stage}": (torch.int16, 1) for stage in range(1, len(codebook_sizes))}
+    found = {name.removeprefix(_TABLES): (t.dtype, t.ndim) for name, t in tensors.items()}
+    if found != kinds:
         raise ValueError("its tables of frequencies do not fit its codebooks")
-    context, first, *later = [arrays[_TABLES + name] for name in names]
+    arrays = [tensors[_TABLES + name].numpy().astype(np.int64) for name in kinds]
+    context, first, *later = arrays
     fits = (
-        context.shape == codebook_sizes[:1]
-        and first.shape[1:] == codebook_sizes[:1]
+        [len(context), first.shape[1]] == 2 * [codebook_sizes[0]]
         and [len(table) for table in later] == list(codebook_sizes[1:])
-        and context.max() < len(first)
+        and context.max() < len(first) <= 256
         and all(1 <= table.min() and table.max() <= LARGEST_WEIGHT for table in (first, *later))
     )
     if not fits:

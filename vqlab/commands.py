@@ -246,7 +246,7 @@ def info(options: argparse.Namespace) -> None:
     seconds = packed.samples / packed.sample_rate
     print(f"{path}: {len(data)} bytes, {8 * len(data) / seconds / 1000:.3f} kbit/s")
     print(f"sound     {packed.samples} samples at {packed.sample_rate} Hz, {seconds:.2f} s")
-    print(f"level     raised by {packed.gain_db:g} dB before coding")
+    print(f"level     {packed.gain_db:+g} dB before coding, undone afterwards")
     print(f"quality   {packed.quality}")
     print(f"codes     {len(packed.payload)} bytes{_codes_per_stage(data, options.model)}")
     print(f"weights   {packed.identity.hex()}")

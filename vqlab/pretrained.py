@@ -58,7 +58,8 @@ def compress(
     path_or_waveform : a sound file, or a waveform ``(samples,)`` with its ``sample_rate``
         (left out: the model's). Files are mixed to one channel; both are resampled as needed.
     kbps : upper bound on the size of the whole result, in 1000 bits for a second of sound; the
-        quality that comes nearest to it is used.
+        quality that comes nearest to it is used. A very short sound passes it, because header and
+        checksum alone take 12 bytes.
 
     A file may be of any length: it goes through in blocks, and only its codes stay in memory.
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from . import distributed
-from .checkpoints import load_tensors, save_tensors, write_whole
+from .checkpoints import load_json, load_tensors, save_tensors, write_whole
 from .features import Features
 from .quantize import CodebookStats, Quantized
 
@@ -129,7 +129,7 @@ def open_folder(run: Run, folder: Path, model: nn.Module, optimizer: torch.optim
             write_whole(described, (json.dumps(settings, indent=1) + "\n").encode())
             (folder / "metrics.jsonl").unlink(missing_ok=True)
         return
-    found = json.loads(described.read_text(encoding="utf-8"))
+    found = load_json(described)
     different = [name for name in settings if found.get(name) != settings[name]]
     if different:
         name = different[0]

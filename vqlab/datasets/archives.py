@@ -140,6 +140,7 @@ def unpack(
     size = 0
     try:
         with tarfile.open(archive) as tar:
+            tar.fileobj = _Sparing(tar.fileobj)  # type: ignore[assignment]
             for count, member in enumerate(tqdm(tar, "unpacking", delay=2, leave=False)):
                 refuse_harmful(member)
                 size += member.size
@@ -159,6 +160,22 @@ def unpack(
         raise ValueError(f"The archive {archive.name} cannot be unpacked: {error}.") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+class _Sparing:
+    """A file that gives at most 16 MB at a time: tarfile reads the long names of members, of
+    whatever length an archive claims for them, in one go."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= 1 << 24:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._file.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def unpacked(archive: Path, inside: str, **limits: int) -> Path:

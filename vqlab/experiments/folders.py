@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from .. import __version__, models
-from ..checkpoints import load_tensors, write_whole
+from ..checkpoints import load_json, load_tensors, write_whole
 from . import reading
 from .build import build
 from .grid import Single, singles
@@ -82,7 +82,7 @@ def notes_in(path: Path) -> list[str]:
     """What was odd about the data of a grid's runs, each sentence once."""
     notes: dict[str, None] = {}
     for run in runs_in(path):
-        known = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        known = load_json(run / "run.json")
         notes |= dict.fromkeys(known.get("notes", []))
     return list(notes)
 
@@ -90,13 +90,13 @@ def notes_in(path: Path) -> list[str]:
 def is_finished(folder: Path) -> bool:
     """Whether a run was trained to its end."""
     path = folder / "run.json"
-    return path.is_file() and bool(json.loads(path.read_text()).get("finished"))
+    return path.is_file() and bool(load_json(path).get("finished"))
 
 
 def describe(folder: Path, **more: Any) -> None:
     """Add the versions and ``more`` to a run's ``run.json``."""
     path = folder / "run.json"
-    known = json.loads(path.read_text(encoding="utf-8"))
+    known = load_json(path)
     versions = {
         "vqlab": __version__,
         "torch": torch.__version__,

@@ -9,10 +9,14 @@ Notebook: 09
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from .schema import Fsq, Grid
+
+LISTED = ("D", "K", "stages", "levels")
+MOST_RUNS = 10_000
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,12 @@ def singles(grid: Grid) -> list[Single]:
     Raises ValueError if two would have the same name.
     """
     found: dict[str, Single] = {}
+    count = sum(_count(grid, bottleneck) for bottleneck in grid.bottlenecks)
+    if count > MOST_RUNS:
+        raise ValueError(f"the grid has {count:,} runs, at most {MOST_RUNS:,} are allowed")
     for bottleneck in grid.bottlenecks:
         seeds = bottleneck.seeds or grid.training.seeds
-        keys = [key for key in ("D", "K", "stages", "levels") if hasattr(bottleneck, key)]
+        keys = [key for key in LISTED if hasattr(bottleneck, key)]
         lists = [getattr(bottleneck, key) for key in keys]
         for *values, seed in itertools.product(*lists, seeds):
             chosen = dict(zip(keys, values, strict=True))
@@ -67,6 +74,13 @@ def singles(grid: Grid) -> list[Single]:
             single = grid.model_copy(update={"bottlenecks": [one], "training": training})
             found[name] = Single(name, single, one, seed)
     return list(found.values())
+
+
+def _count(grid: Grid, bottleneck: Any) -> int:
+    """How many runs one entry of `bottlenecks` makes."""
+    seeds = bottleneck.seeds or grid.training.seeds
+    lists = [getattr(bottleneck, key) for key in LISTED if hasattr(bottleneck, key)]
+    return math.prod(map(len, [*lists, seeds]))
 
 
 def _name(kind: str, label: str | None, chosen: dict[str, Any], seed: int) -> str:

@@ -64,10 +64,12 @@ def reconstruct(
         if front not in seen:
             seen.append(front)
             number = "" if len(seen) == 1 else f"-{len(seen)}"
-            heard[f"inversion{number}"] = _sound(front, original, len(waveform))
+            inverted = front.synthesise(original)
+            heard[f"inversion{number}"] = inverted.reshape(-1)[: len(waveform)]
             _save_picture(out / f"original{number}.png", original, scale)
+            _save_picture(out / f"inversion{number}.png", front.decibels(inverted), scale)
         db = split.decibels(through(model.to(place), split.inputs, single.grid.training.batch))
-        heard[name] = _sound(front, db, len(waveform))
+        heard[name] = front.synthesise(db).reshape(-1)[: len(waveform)]
         _save_picture(out / f"{name}.png", db, scale)
     for name, sound in heard.items():
         audio.save(out / f"{name}.wav", quieter(sound), SAMPLE_RATE)
@@ -79,11 +81,6 @@ def through(model: torch.nn.Module, inputs: Tensor, batch: int) -> Tensor:
     """What ``model`` makes of ``inputs (n, …)``, ``batch`` of them at a time; on the CPU."""
     device = next(model.parameters()).device
     return torch.cat([model(x.to(device))[0].float().cpu() for x in inputs.split(batch)])
-
-
-def _sound(front: Front, db: Tensor, samples: int) -> Tensor:
-    """The waveform ``(samples,)`` of a recording's segments ``(n, rows, frames)``."""
-    return front.synthesise(db).reshape(-1)[:samples]
 
 
 def _save_picture(path: Path, db: Tensor, scale: tuple[float, float]) -> None:

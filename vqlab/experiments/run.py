@@ -69,8 +69,13 @@ def train(
 
 
 def _sets(grid: Grid, progress: bool) -> list[Split]:
-    """Training and validation set."""
-    return [data.load(grid, split, progress=progress) for split in ("train", "validation")]
+    """Training and validation set; the first process goes ahead, in case it has to unpack them."""
+    if not distributed.is_main():
+        distributed.barrier()
+    sets = [data.load(grid, split, progress=progress) for split in ("train", "validation")]
+    if distributed.is_main():
+        distributed.barrier()
+    return sets
 
 
 def notes_of(sets: list[Split]) -> list[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _listed(value: Any) -> Any:
@@ -36,7 +36,17 @@ Stages = Annotated[
 Seeds = Annotated[
     list[Annotated[int, Field(ge=0, le=2**31)]], BeforeValidator(_listed), Field(min_length=1)
 ]
-Levels = Annotated[list[Annotated[int, Field(ge=2, le=1000)]], Field(min_length=1)]
+
+
+def _countable(levels: list[int]) -> list[int]:
+    if math.prod(levels) > 65_536:
+        raise ValueError(f"the levels {levels} make {math.prod(levels):,} codes, at most 65,536")
+    return levels
+
+
+Levels = Annotated[
+    list[Annotated[int, Field(ge=2, le=1000)]], Field(min_length=1), AfterValidator(_countable)
+]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 
 

@@ -25,7 +25,8 @@ _DEEPEST = 10  # lists and mappings in one another
 def read(path: str | Path) -> tuple[Any, dict[tuple, int]]:
     """The values of a YAML file, and the line of each place, such as ("bottlenecks", 0, "K").
 
-    Raises ValueError with ``FILE:LINE`` for what is no YAML, a key given twice, anchors and tags.
+    Raises ValueError with ``FILE:LINE`` for what is no YAML, a key given twice, references,
+    and tags.
     """
     path = Path(path)
     data = path.read_bytes()

@@ -1,0 +1,118 @@
+"""Notebook 08 breaks a layer on purpose: here its healthy form is the package's, its logs real."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from vqlab import datasets, lessons, models, networks, quantize, training
+from vqlab.features import Features
+from vqlab.lessons import nb08
+
+NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "08_when_it_breaks.ipynb"
+
+
+@pytest.fixture(scope="module")
+def taught():
+    """The notebook's own layer, network and training, on the words it trains on."""
+    space = {
+        "torch": torch, "F": F, "nn": nn, "models": models, "networks": networks,
+        "quantize": quantize, "training": training, "STEPS": 150,
+    }  # fmt: skip
+    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+        if "defines" in cell["metadata"].get("tags", []):
+            exec("".join(cell["source"]), space)  # the notebook's own text
+    return space
+
+
+@pytest.fixture(scope="module")
+def train_x():
+    clips = datasets.load("words", "train", seconds=1.0, level_db=-26.0, limit=450)
+    waveforms = clips.waveforms(progress=False)
+    return Features().fitted(waveforms).analyse(waveforms)
+
+
+def vectors(seed=0):
+    return torch.randn(3, 32, 11, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_open_layer_left_alone_is_the_packages_layer(taught):
+    made = []
+    for layer in (
+        taught["OpenLayer"](),
+        quantize.VectorQuantizer(32, 64, decay=None, restart_below=0.1),
+    ):
+        with torch.no_grad():
+            layer.codebook.copy_(torch.randn(64, 32, generator=torch.Generator().manual_seed(9)))
+        z_e = vectors().requires_grad_()
+        quantized = layer.eval()(z_e)
+        inputs = [z_e, layer.codebook]
+        gradients = torch.autograd.grad(quantized.z.pow(2).sum() + quantized.loss, inputs)
+        made.append((quantized.z, quantized.codes, quantized.loss, *gradients))
+    for ours, theirs in zip(*made, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_the_count_from_zero_throws_unchosen_codes_out_and_the_package_does_not(taught):
+    far = {}
+    for name, layer in {
+        "published": taught["CountFromZero"](),
+        "ours": quantize.VectorQuantizer(32, 64, kmeans_start=False, restart_below=0.0),
+    }.items():
+        torch.manual_seed(0)
+        codes = layer.train()(vectors()).codes
+        unchosen = torch.ones(64, dtype=torch.bool)
+        unchosen[codes.flatten()] = False
+        far[name] = layer.codebook[unchosen].norm(dim=1).max()
+    assert far["ours"] < 1 < 100 < far["published"]
+
+
+def test_the_log_says_whether_the_gradient_arrives(taught, train_x):
+    taught["train_x"] = train_x[:32]
+    copied = taught["train"](taught["OpenLayer"], steps=10)[1]
+    lost = taught["train"](lambda: taught["OpenLayer"](copy=lambda z_e, z_q: z_q), steps=10)[1]
+    assert [row["arrives"] for row in copied] == pytest.approx([1.0] * 10)
+    assert [row["arrives"] for row in lost] == [0.0] * 10
+
+
+@pytest.mark.parametrize("patient", nb08.LOGS)
+def test_the_clinics_logs_begin_as_the_notebook_trains_them(taught, train_x, patient):
+    taught["train_x"] = train_x
+    open_layer, loss = taught["OpenLayer"], taught["vq_loss"]
+    layers = {
+        "no copy": lambda: open_layer(copy=lambda z_e, z_q: z_q),
+        "no commitment": lambda: open_layer(loss=lambda z_e, z_q: loss(z_e, z_q, 0.01)),
+        "count from zero": taught["CountFromZero"],
+        "healthy": lambda: quantize.VectorQuantizer(32, 64, restart_below=0.1),
+    }
+    _, log = taught["train"](layers[nb08.TRUTH[patient]], steps=15, seed=nb08.MADE_BY[patient])
+    recorded = nb08.LOGS[patient][:2]
+    assert [row["step"] for row in recorded] == [log[0]["step"], log[-1]["step"]] == [1, 15]
+    for made, row in zip((log[0], log[-1]), recorded, strict=True):
+        # `used` counts since the row before, and these rows are closer together.
+        for column in ("loss", "vq_loss", "z_e", "codes"):
+            assert made[column] == pytest.approx(row[column], rel=0.3), column
+
+
+def test_every_wrong_answer_to_the_clinic_is_answered():
+    for patient, right in nb08.TRUTH.items():
+        assert set(nb08._AGAINST[patient]) == set(nb08.DISEASES) - {right}
+
+
+def test_an_unknown_disease_and_a_missing_patient_are_told():
+    assert "'flu' is not one of" in lessons.check("08-clinic", lambda: {"A": "flu"}).sentence
+    assert "patient B: None" in lessons.check("08-clinic", lambda: {"A": "no copy"}).sentence
+    assert "dictionary" in lessons.check("08-clinic", lambda: ["no copy"]).sentence
+
+
+def test_band_16_of_128_lies_where_the_notebook_says():
+    assert lessons.find("08-lands-at").right(256.84) == pytest.approx(374.1, abs=0.1)
+
+
+def test_the_notebook_takes_one_switch_to_the_real_recordings():
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert sum(line.startswith("DATA = ") for text in code for line in text.splitlines()) == 1

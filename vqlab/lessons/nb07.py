@@ -1,0 +1,190 @@
+"""The exercises of notebook 07: bits of three bottlenecks, equal levels, the blind test.
+
+Notebook: 07
+"""
+
+from __future__ import annotations
+
+import math
+from math import comb
+
+import torch
+from torch import Tensor
+
+from ._exercise import Exercise, value_of
+
+
+def _nats(mean: Tensor, log_variance: Tensor) -> Tensor:
+    return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance)
+
+
+def _kl_bits(mean: Tensor, log_variance: Tensor, seconds: float) -> Tensor:
+    return _nats(mean, log_variance).sum() / math.log(2) / seconds
+
+
+_mean = torch.tensor([[1.0, -2.0, 0.5], [0.0, 0.3, -1.0]])
+_log_variance = torch.tensor([[-3.0, -1.0, -0.5], [0.0, -2.0, 0.2]])
+kl_bits = Exercise(
+    probe=value_of(_mean, _log_variance, 0.06),
+    right=_kl_bits,
+    mistakes=(
+        (
+            lambda m, v, s: _nats(m, v).sum() / s,
+            "these are nats per second: one nat is 1 / ln 2 = 1.44 bits.",
+        ),
+        (
+            lambda m, v, s: _nats(m, v).sum() * math.log(2) / s,
+            "you multiply by ln 2; a nat is *more* than a bit, so divide.",
+        ),
+        (lambda m, v, s: _nats(m, v).sum() / math.log(2), "these are bits; divide by `seconds`."),
+        (
+            lambda m, v, s: _nats(m, v).sum(dim=0).mean() / math.log(2) / s,
+            "you average over the positions. Every position is sent: add them all.",
+        ),
+        (
+            lambda m, v, s: _nats(m, v).mean() / math.log(2) / s,
+            "you take the mean; every number of every position is sent: take the sum.",
+        ),
+        (
+            lambda m, v, s: 2 * _kl_bits(m, v, s),
+            "the factor 1/2 of the divergence is missing.",
+        ),
+        (
+            lambda m, v, s: _kl_bits(m, 2 * v, s),
+            "you take `log_variance` for the logarithm of the deviation; exp of it is σ² already.",
+        ),
+    ),
+    hints=(
+        "Notebook 04: KL = ½ (μ² + σ² − 1 − log σ²) for each number, in nats.",
+        "Sum it over all numbers and positions, divide by `math.log(2)`, then by `seconds`.",
+    ),
+)
+
+
+def _three(positions: float, D: int, kl: float, K: int) -> tuple[float, float, float]:
+    return 32 * D * positions, kl / math.log(2) * positions, math.log2(K) * positions
+
+
+three_rates = Exercise(
+    probe=lambda fn: (fn(50, 16, 4.0, 512), fn(25.0, 8, 10.0, 1024)),
+    right=_three,
+    mistakes=(
+        (
+            lambda p, D, kl, K: (4 * D * p, *_three(p, D, kl, K)[1:]),
+            "a 32-bit float has 4 bytes, but 32 bits.",
+        ),
+        (
+            lambda p, D, kl, K: (32 * p, *_three(p, D, kl, K)[1:]),
+            "the autoencoder sends D numbers at every position.",
+        ),
+        (
+            lambda p, D, kl, K: (32 * D * p, kl * p, math.log2(K) * p),
+            "the VAE's part is in nats: divide by ln 2.",
+        ),
+        (
+            lambda p, D, kl, K: (32 * D * p, D * kl / math.log(2) * p, math.log2(K) * p),
+            "`kl` is already the sum over the D numbers of a position.",
+        ),
+        (
+            lambda p, D, kl, K: (*_three(p, D, kl, K)[:2], D * math.log2(K) * p),
+            "one code names a whole vector: the VQ's bits do not depend on D.",
+        ),
+        (
+            lambda p, D, kl, K: (*_three(p, D, kl, K)[:2], K * p),
+            "K codes are told apart by log2(K) bits, not by K bits.",
+        ),
+        (
+            lambda p, D, kl, K: (*_three(p, D, kl, K)[:2], math.log(K) * p),
+            "the VQ's part has the natural logarithm; bits need the logarithm to base 2.",
+        ),
+        (
+            lambda p, D, kl, K: tuple(rate / p for rate in _three(p, D, kl, K)),
+            "these are bits per position; how many positions has a second?",
+        ),
+    ),
+    hints=(
+        "First the bits of one position in each of the three, then times the positions a second.",
+        "32 · D, kl / ln 2, and log2(K) bits.",
+    ),
+)
+
+
+def _match(x: Tensor, reference: Tensor) -> Tensor:
+    return x * (reference.pow(2).mean() / x.pow(2).mean()).sqrt()
+
+
+_loud = torch.tensor([0.5, -0.25, 0.8, -0.6, 0.1, 0.0])
+_soft = torch.tensor([0.1, 0.05, -0.2, 0.1])
+match_level = Exercise(
+    probe=lambda fn: (fn(_soft.clone(), _loud.clone()), fn(_loud.clone(), _soft.clone())),
+    right=_match,
+    mistakes=(
+        (
+            lambda x, r: x * r.abs().max() / x.abs().max(),
+            "you match the peaks; loudness goes with the RMS level.",
+        ),
+        (
+            lambda x, r: x * r.pow(2).mean() / x.pow(2).mean(),
+            "this is the ratio of the powers: amplitudes need its square root.",
+        ),
+        (
+            lambda x, r: x * (x.pow(2).mean() / r.pow(2).mean()).sqrt(),
+            "the ratio is upside down: a soft x must become louder.",
+        ),
+        (
+            lambda x, r: x * (r.pow(2).sum() / x.pow(2).sum()).sqrt(),
+            "you add up where a mean is wanted: the longer sound would count as louder.",
+        ),
+        (
+            lambda x, r: r * (x.pow(2).mean() / r.pow(2).mean()).sqrt(),
+            "you change the reference; `x` is to be changed.",
+        ),
+    ),
+    hints=(
+        "RMS is the root of the mean of the squares. Which factor takes one to the other?",
+        "x * (reference.pow(2).mean() / x.pow(2).mean()).sqrt()",
+    ),
+)
+
+
+def _p(right: int, trials: int) -> float:
+    return sum(comb(trials, k) for k in range(right, trials + 1)) / 2**trials
+
+
+p_value = Exercise(
+    probe=lambda fn: (fn(12, 16), fn(9, 10), fn(0, 5), fn(5, 5)),
+    right=_p,
+    mistakes=(
+        (
+            lambda r, n: comb(n, r) / 2**n,
+            "this is the chance of *exactly* so many; more right answers would count too.",
+        ),
+        (
+            lambda r, n: _p(r, n) - comb(n, r) / 2**n,
+            "the sum begins one too late: `right` itself belongs to it.",
+        ),
+        (
+            lambda r, n: sum(comb(n, k) for k in range(r + 1)) / 2**n,
+            "this adds up `right` *or fewer*; wanted is `right` or more.",
+        ),
+        (lambda r, n: min(1.0, 2 * _p(r, n)), "both tails: here only many right answers count."),
+        (lambda r, n: 1 - _p(r, n), "this is the chance of fewer right answers."),
+        (
+            lambda r, n: sum(comb(n, k) for k in range(r, n)) / 2**n,
+            "the sum ends one too early: `range` leaves its end out, so n + 1.",
+        ),
+        (lambda r, n: 0.5**r, "this is the chance that `right` given trials all come out right."),
+    ),
+    hints=(
+        "There are 2^trials equally likely rows of answers. In how many are k right?",
+        "`math.comb(trials, k)` of them; add up k = right … trials, divide by 2^trials.",
+    ),
+)
+
+
+EXERCISES = {
+    "kl-bits": kl_bits,
+    "three-rates": three_rates,
+    "match-level": match_level,
+    "p-value": p_value,
+}
