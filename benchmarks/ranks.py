@@ -218,6 +218,7 @@ def main() -> None:
         torch.set_num_threads(1)
         distributed.start()
         train_all(arguments.save, arguments.models, arguments.steps)
+        distributed.barrier()
         distributed.stop()
         return
     with tempfile.TemporaryDirectory() as folder:

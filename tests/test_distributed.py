@@ -46,6 +46,7 @@ def work(folder: Path, *names: str) -> None:
         found = rows_and_sums()
         found |= resumed(folder) | interrupted() | on_two_clocks() | with_a_loss_that_is_no_number()
         (folder / f"{distributed.rank()}.json").write_text(json.dumps(found))
+    distributed.barrier()  # neither leaves while the other still talks to it
     distributed.stop()
 
 

@@ -10,6 +10,7 @@ Notebook: 11
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.client
 import os
@@ -139,8 +140,7 @@ def unpack(
     work.mkdir(parents=True)
     size = 0
     try:
-        with tarfile.open(archive) as tar:
-            tar.fileobj = _Sparing(tar.fileobj)  # type: ignore[assignment]
+        with _opened(archive) as file, tarfile.open(fileobj=_Sparing(file), mode="r:") as tar:
             for count, member in enumerate(tqdm(tar, "unpacking", delay=2, leave=False)):
                 refuse_harmful(member)
                 size += member.size
@@ -160,6 +160,13 @@ def unpack(
         raise ValueError(f"The archive {archive.name} cannot be unpacked: {error}.") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _opened(archive: Path) -> Any:
+    """The archive's content as a file, whether it is compressed by gzip or not."""
+    with archive.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return gzip.open(archive) if packed else archive.open("rb")
 
 
 class _Sparing:

@@ -27,6 +27,7 @@ def train(options: argparse.Namespace) -> None:
                 print(note)
             count = len(folders.runs_in(out))
             print(f"{count} runs are in {out}; their test error: python -m vqlab evaluate {out}")
+        distributed.barrier()  # no process leaves while another still talks to it
     finally:
         distributed.stop()
 
