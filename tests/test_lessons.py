@@ -1,17 +1,12 @@
 """The checks answer rightly: the reference passes, each mistake gets its hint, a stub is open."""
 
-import importlib.util
-import json
-from pathlib import Path
-
 import pytest
 import torch
+from _series import solutions, sources, taught
 
 from vqlab import lessons, quantize
 from vqlab.lessons._exercise import difference
 
-ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = ROOT / "notebooks"
 NAMES = lessons.exercise_names()
 MISTAKES = [(name, i) for name in NAMES for i in range(len(lessons.find(name).mistakes))]
 
@@ -60,22 +55,14 @@ def test_an_exercise_knows_two_mistakes_and_has_hints(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_exercise_has_a_solution_that_passes(name):
     number, _, short = name.partition("-")
-    (path,) = sorted((NOTEBOOKS / "solutions").glob(f"{number}_*.py"))
-    spec = importlib.util.spec_from_file_location(f"solutions_{number}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    verdict = lessons.check(name, getattr(module, short.replace("-", "_")))
+    verdict = lessons.check(name, getattr(solutions(number), short.replace("-", "_")))
     assert verdict, verdict
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_exercise_stands_in_its_notebook_as_a_stub_with_its_check(name):
     number, _, short = name.partition("-")
-    found = sorted(NOTEBOOKS.glob(f"{number}_*.ipynb"))
-    if not found:
-        pytest.skip(f"notebook {number} is not written yet")
-    cells = json.loads(found[0].read_text(encoding="utf-8"))["cells"]
-    code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    code = sources(number)
     function = short.replace("-", "_")
     assert any(f"def {function}(" in c and "raise NotImplementedError" in c for c in code)
     assert any(f'lessons.check("{name}", {function})' in c for c in code)
@@ -226,21 +213,9 @@ def test_a_note_is_shown_as_text():
 # --- functions taught in a notebook equal the package's -------------------------------------------
 
 
-def _taught(number):
-    """The names that the cells tagged `defines` of one notebook bring forth."""
-    path = next(iter(sorted(NOTEBOOKS.glob(f"{number}_*.ipynb"))), None)
-    if path is None:
-        pytest.skip(f"notebook {number} is not written yet")
-    space = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "quantize": quantize}
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-        if "defines" in cell["metadata"].get("tags", []):
-            exec("".join(cell["source"]), space)  # the notebook's own text
-    return space
-
-
 @pytest.fixture(scope="module")
 def taught05():
-    return _taught("05")
+    return taught("05", torch=torch, nn=torch.nn, F=torch.nn.functional, quantize=quantize)
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 7, 1), (3, 4, 2, 2), (1, 5, 3, 4)])

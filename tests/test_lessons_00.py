@@ -1,47 +1,17 @@
 """Notebook 00 counts as the package counts: its table of bytes, its solutions, its map."""
 
 import binascii
-import importlib.util
-import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
+from _series import NOTEBOOKS, solutions, sources, taught
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vqlab
 from vqlab import datasets, lessons, packing
 from vqlab.lessons import nb00
-
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-NOTEBOOK = NOTEBOOKS / "00_start_here.ipynb"
-CELLS = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-
-
-@pytest.fixture(autouse=True)
-def fresh_page():
-    lessons.forget()
-
-
-def taught():
-    """What the notebook's cells with the tag "defines" bring forth."""
-    space = {}
-    for cell in CELLS:
-        if "defines" in cell["metadata"].get("tags", []):
-            exec("".join(cell["source"]), space)  # the notebook's own text
-    return space
-
-
-def solutions():
-    spec = importlib.util.spec_from_file_location(
-        "solutions_00", NOTEBOOKS / "solutions" / "00_start_here.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 packed_files = st.builds(
     packing.Packed,
@@ -57,7 +27,7 @@ packed_files = st.builds(
 @settings(deadline=None, max_examples=200)
 @given(data=packed_files)
 def test_the_byte_table_of_the_notebook_says_what_packing_says(data):
-    rows = taught()["byte_table"](data)
+    rows = taught("00")["byte_table"](data)
     values = {meaning: value for _, _, meaning, value in rows}
     packed = packing.unpack(data)
     assert values["what kind of file"] == packing.MAGIC.decode()
@@ -73,14 +43,14 @@ def test_the_byte_table_of_the_notebook_says_what_packing_says(data):
 @settings(deadline=None, max_examples=50)
 @given(data=packed_files)
 def test_in_the_byte_table_each_byte_belongs_to_one_row(data):
-    rows = taught()["byte_table"](data)
+    rows = taught("00")["byte_table"](data)
     starts, ends = [row[0] for row in rows], [row[1] for row in rows]
     assert starts == [0, *ends[:-1]] and ends[-1] == len(data)
 
 
 def test_the_byte_table_opens_a_file_that_compress_wrote():
     data = vqlab.compress(torch.sin(torch.arange(16_000) * 0.05) * 0.1, kbps=1.0)
-    values = {meaning: value for _, _, meaning, value in taught()["byte_table"](data)}
+    values = {meaning: value for _, _, meaning, value in taught("00")["byte_table"](data)}
     assert values["length in samples"] == 16_000
     assert values["sample rate, version"].startswith("16000 Hz")
     assert values["which network made it"] == vqlab.load_pretrained().identity().hex()
@@ -89,7 +59,7 @@ def test_the_byte_table_opens_a_file_that_compress_wrote():
 @settings(deadline=None, max_examples=100)
 @given(count=st.integers(0, 400), bits=st.integers(1, 14))
 def test_the_solutions_size_is_that_of_a_plain_file(count, bits):
-    assert solutions().file_bytes(count, bits) == len(nb00.plain_file([0] * count, bits))
+    assert solutions("00").file_bytes(count, bits) == len(nb00.plain_file([0] * count, bits))
 
 
 def test_a_plain_file_has_the_packages_header_and_checksum_around_the_codes_bits():
@@ -156,7 +126,7 @@ def test_codes_drawn_at_random_cost_more_than_in_a_plain_file():
 
 
 def test_the_solutions_rate_is_the_codecs():
-    codec, solved = vqlab.load_pretrained(), solutions()
+    codec, solved = vqlab.load_pretrained(), solutions("00")
     positions = math.prod(codec.grid(16_000))
     (size,) = set(codec.model.bottleneck.codebook_sizes)
     for stages, rate in enumerate(codec.rates, start=1):
@@ -182,7 +152,7 @@ def test_what_is_loud_gets_more_codes_as_the_notebook_says():
 @given(codes=st.lists(st.integers(0, 4095), min_size=1, max_size=40), bits=st.integers(12, 14))
 def test_the_solution_unpacks_what_a_plain_file_packs(codes, bits):
     data = nb00.pack_bits(codes, bits)
-    assert solutions().unpack_bits(data, len(codes), bits) == codes
+    assert solutions("00").unpack_bits(data, len(codes), bits) == codes
 
 
 def test_an_integer_that_does_not_fit_is_refused():
@@ -213,9 +183,7 @@ def test_whole_bytes_for_each_code_and_a_missing_checksum_get_different_hints():
 
 
 def test_the_map_names_thirteen_notebooks_and_links_those_that_exist():
-    (series,) = [
-        text for cell in CELLS if (text := "".join(cell["source"])).startswith("## The series")
-    ]
+    (series,) = [text for text in sources("00", "markdown") if text.startswith("## The series")]
     rows = [line for line in series.splitlines() if line[:4].strip("| ").isdigit()]
     assert [row[2:4] for row in rows] == [f"{n:02}" for n in range(13)]
     for row in rows[1:]:

@@ -1,51 +1,25 @@
 """Notebook 01: what it writes out by hand equals the package, librosa and the formulas."""
 
-import importlib.util
-import json
 import math
-import re
 import wave
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from _series import solutions, taught
 
 from vqlab import audio, lessons
 
-ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOK = ROOT / "notebooks" / "01_sound_as_numbers.ipynb"
-SOLUTIONS = ROOT / "notebooks" / "solutions" / "01_sound_as_numbers.py"
-NAMES = lessons.exercise_names("01")
 
-
-@pytest.fixture(autouse=True)
-def fresh_page():
-    lessons.forget()
+@pytest.fixture(scope="module")
+def by_hand():
+    return taught("01", torch=torch, F=F, math=math, np=np)
 
 
 @pytest.fixture(scope="module")
-def cells():
-    return json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-
-
-@pytest.fixture(scope="module")
-def taught(cells):
-    """The names that the cells tagged `defines` bring forth."""
-    space = {"torch": torch, "F": F, "math": math, "np": np}
-    for cell in cells:
-        if "defines" in cell["metadata"].get("tags", []):
-            exec("".join(cell["source"]), space)  # the notebook's own text
-    return space
-
-
-@pytest.fixture(scope="module")
-def solutions():
-    spec = importlib.util.spec_from_file_location("solutions_01", SOLUTIONS)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def solved():
+    return solutions("01")
 
 
 def noise(samples, seed=0):
@@ -61,55 +35,55 @@ def tone(frequency, rate, seconds=1.0, amplitude=1.0):
 
 
 @pytest.mark.parametrize("cutoff", [500, 1800, 3600])
-def test_the_low_pass_keeps_what_is_below_and_stops_what_is_above(taught, cutoff):
+def test_the_low_pass_keeps_what_is_below_and_stops_what_is_above(by_hand, cutoff):
     for frequency, least, most in ((cutoff - 150, 0.98, 1.02), (cutoff + 150, 0.0, 0.01)):
-        left = taught["low_pass"](tone(frequency, 16000), cutoff, 16000)
+        left = by_hand["low_pass"](tone(frequency, 16000), cutoff, 16000)
         assert len(left) == 16000
         assert least <= float(left[200:-200].abs().max()) <= most
 
 
-def test_every_fourth_sample_after_the_low_pass_is_the_packages_resampling(taught):
-    x = taught["low_pass"](noise(16000), 1500, 16000)
-    by_hand = taught["low_pass"](x, 1800, 16000)[::4]
+def test_every_fourth_sample_after_the_low_pass_is_the_packages_resampling(by_hand):
+    x = by_hand["low_pass"](noise(16000), 1500, 16000)
+    by_hand = by_hand["low_pass"](x, 1800, 16000)[::4]
     theirs = audio.resample(x, 16000, 4000)
     error = (by_hand - theirs)[100:-100].square().mean() / theirs.square().mean()
     assert float(error) < 1e-4
 
 
-def test_sixteen_bits_by_rounding_are_what_a_saved_file_holds(taught, solutions, tmp_path):
+def test_sixteen_bits_by_rounding_are_what_a_saved_file_holds(by_hand, solved, tmp_path):
     x = (4 * noise(4000)).clamp(-1, 1)
     x[:2] = torch.tensor([1.0, -1.0])
     audio.save(tmp_path / "x.wav", x, 16000)
-    assert torch.equal(taught["few_bits"](x, 16), audio.load(tmp_path / "x.wav")[0])
+    assert torch.equal(by_hand["few_bits"](x, 16), audio.load(tmp_path / "x.wav")[0])
     with wave.open(str(tmp_path / "x.wav")) as file:
         stored = np.frombuffer(file.readframes(4000), dtype="<i2")
-    np.testing.assert_array_equal(solutions.to_integers(x, 16).numpy(), stored)
+    np.testing.assert_array_equal(solved.to_integers(x, 16).numpy(), stored)
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8, 12])
-def test_few_bits_are_the_whole_numbers_times_the_step(taught, solutions, bits):
+def test_few_bits_are_the_whole_numbers_times_the_step(by_hand, solved, bits):
     x = (6 * noise(3000)).clamp(-1, 1)
-    rounded = taught["few_bits"](x, bits)
+    rounded = by_hand["few_bits"](x, bits)
     assert len(rounded.unique()) == 2**bits or bits > 4
-    torch.testing.assert_close(rounded, solutions.to_integers(x, bits) * 2 / 2**bits)
+    torch.testing.assert_close(rounded, solved.to_integers(x, bits) * 2 / 2**bits)
 
 
 @pytest.mark.parametrize("bits", [6, 8, 12])
 @pytest.mark.parametrize("gain_db", [0.0, -12.0])
-def test_a_bit_is_worth_six_decibels_and_level_counts(taught, bits, gain_db):
+def test_a_bit_is_worth_six_decibels_and_level_counts(by_hand, bits, gain_db):
     x = torch.rand(200_000, generator=torch.Generator().manual_seed(1)) * 1.9 - 0.95
     x = x * 10 ** (gain_db / 20)
-    error = (taught["few_bits"](x, bits) - x).double()
+    error = (by_hand["few_bits"](x, bits) - x).double()
     measured = audio.level(x) - audio.level(error)
     assert measured == pytest.approx(audio.level(x) + 4.77 + 6.02 * bits, abs=0.1)
 
 
 @pytest.mark.parametrize(("samples", "frame", "hop"), [(4000, 512, 128), (4001, 1024, 512)])
-def test_frame_levels_are_librosas_rms_and_the_largest_sample(taught, samples, frame, hop):
+def test_frame_levels_are_librosas_rms_and_the_largest_sample(by_hand, samples, frame, hop):
     import librosa
 
     x = noise(samples)
-    peak, rms = taught["frame_levels"](x, frame, hop)
+    peak, rms = by_hand["frame_levels"](x, frame, hop)
     theirs = librosa.feature.rms(y=x.numpy(), frame_length=frame, hop_length=hop)[0]
     np.testing.assert_allclose(rms.numpy(), theirs, atol=1e-6)
     for t in (0, 3, len(peak) - 1):
@@ -118,9 +92,9 @@ def test_frame_levels_are_librosas_rms_and_the_largest_sample(taught, samples, f
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_loudest_window_is_the_best_of_all_and_fit_length_holds_as_much(taught, seed):
+def test_the_loudest_window_is_the_best_of_all_and_fit_length_holds_as_much(by_hand, seed):
     x = noise(900, seed) * torch.linspace(0, 3, 900).sin()
-    start = taught["loudest_window"](x, 300)
+    start = by_hand["loudest_window"](x, 300)
     energies = [float(x[s : s + 300].double().square().sum()) for s in range(601)]
     assert energies[start] == pytest.approx(max(energies))
     kept = float(audio.fit_length(x, 300).double().square().sum())
@@ -130,49 +104,34 @@ def test_the_loudest_window_is_the_best_of_all_and_fit_length_holds_as_much(taug
 # --- exercises ------------------------------------------------------------------------------------
 
 
-def stub(*arguments):
-    raise NotImplementedError
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_an_untouched_stub_is_not_attempted_yet(name):
-    assert lessons.check(name, stub).state == "open"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_solution_passes(name, solutions):
-    verdict = lessons.check(name, getattr(solutions, name[3:].replace("-", "_")))
-    assert verdict, verdict
-
-
-def test_the_solution_reads_the_header_of_a_real_file(solutions, tmp_path):
+def test_the_solution_reads_the_header_of_a_real_file(solved, tmp_path):
     audio.save(tmp_path / "x.wav", noise(50), 22050)
     raw = (tmp_path / "x.wav").read_bytes()
-    assert solutions.read_header(raw) == (22050, 1, 16)
+    assert solved.read_header(raw) == (22050, 1, 16)
     assert len(raw) == 44 + 2 * 50  # the header that the notebook's table describes
     with wave.open(str(tmp_path / "x.wav")) as file:
         assert (file.getframerate(), file.getnchannels(), 8 * file.getsampwidth()) == (22050, 1, 16)
 
 
 @pytest.mark.parametrize("frequency", [300, 3900, 4100, 7999, 12500, 23000])
-def test_the_solution_names_the_tone_that_the_samples_hold(solutions, frequency):
+def test_the_solution_names_the_tone_that_the_samples_hold(solved, frequency):
     samples = tone(frequency, 8000, seconds=2.0)
     spectrum = torch.fft.rfft(samples * torch.hann_window(len(samples))).abs()
-    assert solutions.alias(frequency, 8000) == pytest.approx(float(spectrum.argmax()) / 2)
+    assert solved.alias(frequency, 8000) == pytest.approx(float(spectrum.argmax()) / 2)
 
 
-def test_the_solution_brings_to_the_level_that_the_package_measures(solutions):
+def test_the_solution_brings_to_the_level_that_the_package_measures(solved):
     x, like = noise(500), 3 * noise(700, 1)
-    assert audio.level(solutions.match_level(x, like)) == pytest.approx(audio.level(like), abs=1e-3)
+    assert audio.level(solved.match_level(x, like)) == pytest.approx(audio.level(like), abs=1e-3)
 
 
 @pytest.mark.parametrize("top_db", [10, 25, 45])
-def test_the_solution_trims_where_librosa_does(solutions, taught, top_db):
+def test_the_solution_trims_where_librosa_does(solved, by_hand, top_db):
     import librosa
 
     x = noise(8000) * torch.hann_window(8000).pow(4)
-    _, rms = taught["frame_levels"](x)
-    first, end = solutions.active(20 * rms.log10(), top_db)
+    _, rms = by_hand["frame_levels"](x)
+    first, end = solved.active(20 * rms.log10(), top_db)
     _, (start, stop) = librosa.effects.trim(
         x.numpy(), top_db=top_db, frame_length=512, hop_length=128
     )
@@ -270,23 +229,3 @@ def test_a_learners_own_wording_of_a_mistake_gets_the_hint_that_fits(name, answe
 def test_other_right_answers_pass(name, answer):
     verdict = lessons.check(name, answer)
     assert verdict, verdict
-
-
-# --- the text -------------------------------------------------------------------------------------
-
-
-def test_every_name_in_the_table_of_symbols_stands_in_the_code(cells):
-    text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-    code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
-    table = text.split("## Symbols")[1].split("## Sources")[0]
-    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
-    names = [name for row in rows for name in re.findall(r"`([^`]+)`", row[1])]
-    assert len(names) > 10
-    for name in names:
-        assert re.search(rf"\b{re.escape(name)}\b", code), name
-
-
-def test_every_guess_is_revealed(cells):
-    code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
-    guesses = re.findall(r'lessons\.guess\("([^"]+)"', code)
-    assert guesses == re.findall(r'lessons\.reveal\("([^"]+)"', code) and len(guesses) >= 8

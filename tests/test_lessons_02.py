@@ -1,42 +1,19 @@
 """Notebook 02: what it writes out by hand equals the package, librosa and torchaudio."""
 
-import importlib.util
-import json
 import math
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from _series import taught
 
 from vqlab import lessons, spectral
 
-ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOK = ROOT / "notebooks" / "02_time_and_frequency.ipynb"
-SOLUTIONS = ROOT / "notebooks" / "solutions" / "02_time_and_frequency.py"
-NAMES = lessons.exercise_names("02")
-
-
-@pytest.fixture(autouse=True)
-def fresh_page():
-    lessons.forget()
-
 
 @pytest.fixture(scope="module")
-def cells():
-    return json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-
-
-@pytest.fixture(scope="module")
-def taught(cells):
-    """The names that the cells tagged `defines` bring forth."""
-    space = {"torch": torch, "F": F, "math": math, "np": np, "spectral": spectral}
-    for cell in cells:
-        if "defines" in cell["metadata"].get("tags", []):
-            exec("".join(cell["source"]), space)  # the notebook's own text
-    return space
+def by_hand():
+    return taught("02", torch=torch, F=F, math=math, np=np, spectral=spectral)
 
 
 def noise(samples, seed=0):
@@ -47,46 +24,46 @@ def noise(samples, seed=0):
 
 
 @pytest.mark.parametrize("N", [8, 64, 400, 512])
-def test_the_fourier_transform_by_hand_is_the_fast_one(taught, N):
+def test_the_fourier_transform_by_hand_is_the_fast_one(by_hand, N):
     frame = noise(N)
     expected = torch.fft.rfft(frame)
-    torch.testing.assert_close(taught["fourier"](frame), expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(by_hand["fourier"](frame), expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("N", [4, 512])
-def test_the_window_by_hand_is_the_periodic_hann_window(taught, N):
-    torch.testing.assert_close(taught["hann"](N), torch.hann_window(N), rtol=0, atol=1e-6)
+def test_the_window_by_hand_is_the_periodic_hann_window(by_hand, N):
+    torch.testing.assert_close(by_hand["hann"](N), torch.hann_window(N), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("samples", "n_fft", "hop"),
     [(4000, 512, 128), (4001, 512, 128), (3000, 256, 100), (700, 400, 160)],
 )
-def test_the_stft_by_hand_is_the_packages(taught, samples, n_fft, hop):
+def test_the_stft_by_hand_is_the_packages(by_hand, samples, n_fft, hop):
     x = noise(samples)
     config = spectral.MelConfig(n_fft=n_fft, hop_length=hop, n_mels=20)
-    ours = taught["stft_by_hand"](x, n_fft, hop)
+    ours = by_hand["stft_by_hand"](x, n_fft, hop)
     torch.testing.assert_close(ours, spectral.stft(x, config), rtol=1e-3, atol=1e-4)
 
 
-def test_the_stft_by_hand_is_librosas(taught):
+def test_the_stft_by_hand_is_librosas(by_hand):
     import librosa
 
     x = noise(4000)
     theirs = librosa.stft(x.numpy(), n_fft=512, hop_length=128, pad_mode="reflect")
-    np.testing.assert_allclose(taught["stft_by_hand"](x).numpy(), theirs, atol=1e-4)
+    np.testing.assert_allclose(by_hand["stft_by_hand"](x).numpy(), theirs, atol=1e-4)
 
 
-def test_slaneys_scale_by_hand_is_the_packages(taught):
+def test_slaneys_scale_by_hand_is_the_packages(by_hand):
     hz = torch.linspace(0, 8000, 999)
     expected = torch.from_numpy(spectral.hz_to_mel(hz.numpy(), "slaney")).float()
-    torch.testing.assert_close(taught["slaney"](hz), expected, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(by_hand["slaney"](hz), expected, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("scale", ["slaney", "htk"])
 @pytest.mark.parametrize(("n_mels", "n_fft"), [(80, 512), (40, 1024), (20, 400)])
-def test_the_filter_bank_by_hand_is_the_packages_with_either_norm(taught, scale, n_mels, n_fft):
-    triangles, width = taught["mel_filters"](n_mels, n_fft, 16000, scale)
+def test_the_filter_bank_by_hand_is_the_packages_with_either_norm(by_hand, scale, n_mels, n_fft):
+    triangles, width = by_hand["mel_filters"](n_mels, n_fft, 16000, scale)
     plain = spectral.MelConfig(n_fft=n_fft, n_mels=n_mels, scale=scale, norm=None)
     area = spectral.MelConfig(n_fft=n_fft, n_mels=n_mels, scale=scale, norm="slaney")
     torch.testing.assert_close(triangles, spectral.filter_bank(plain), rtol=1e-4, atol=1e-6)
@@ -96,11 +73,11 @@ def test_the_filter_bank_by_hand_is_the_packages_with_either_norm(taught, scale,
 
 
 @pytest.mark.parametrize(("n_mfcc", "n_mels"), [(13, 80), (20, 40), (5, 5)])
-def test_the_cosines_make_librosas_mfcc(taught, n_mfcc, n_mels):
+def test_the_cosines_make_librosas_mfcc(by_hand, n_mfcc, n_mels):
     import librosa
 
     log_mel = 10 * noise(n_mels * 7).reshape(n_mels, 7) - 40
-    rows = taught["cosines"](n_mfcc, n_mels)
+    rows = by_hand["cosines"](n_mfcc, n_mels)
     torch.testing.assert_close(rows @ rows.T, torch.eye(n_mfcc), rtol=0, atol=1e-5)
     theirs = librosa.feature.mfcc(S=log_mel.numpy(), n_mfcc=n_mfcc)
     np.testing.assert_allclose((rows @ log_mel).numpy(), theirs, rtol=1e-4, atol=1e-3)
@@ -118,24 +95,6 @@ def test_the_numbers_in_the_prose_hold():
 
 
 # --- exercises ------------------------------------------------------------------------------------
-
-
-def stub(*arguments):
-    raise NotImplementedError
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_an_untouched_stub_is_not_attempted_yet(name):
-    assert lessons.check(name, stub).state == "open"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_solution_passes(name):
-    spec = importlib.util.spec_from_file_location("solutions_02", SOLUTIONS)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    verdict = lessons.check(name, getattr(module, name[3:].replace("-", "_")))
-    assert verdict, verdict
 
 
 def _frames_by_loop(waveform, frame_length, hop_length):
@@ -189,23 +148,3 @@ def test_a_learners_own_wording_of_a_mistake_gets_the_hint_that_fits(name, answe
 )
 def test_other_right_answers_pass(name, answer):
     assert lessons.check(name, answer)
-
-
-# --- the text -------------------------------------------------------------------------------------
-
-
-def test_every_name_in_the_table_of_symbols_stands_in_the_code(cells):
-    text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-    code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
-    table = text.split("## Symbols")[1].split("## Sources")[0]
-    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
-    names = [name for row in rows for name in re.findall(r"`([^`]+)`", row[1])]
-    assert len(names) > 10
-    for name in names:
-        assert re.search(rf"\b{re.escape(name)}\b", code), name
-
-
-def test_every_guess_is_revealed(cells):
-    code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
-    guesses = re.findall(r'lessons\.guess\("([^"]+)"', code)
-    assert guesses == re.findall(r'lessons\.reveal\("([^"]+)"', code) and len(guesses) >= 8

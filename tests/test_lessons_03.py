@@ -1,34 +1,19 @@
 """Notebook 03: what it teaches equals the package, and its checks answer a learner rightly."""
 
-import json
 import math
-import re
-from pathlib import Path
 
 import pytest
 import torch
+from _series import sources, taught
 
 from vqlab import inversion, lessons, spectral
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "03_back_to_sound.ipynb"
-CELLS = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-CODE = ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]
 CONFIG = spectral.MelConfig()
 
 
-@pytest.fixture(autouse=True)
-def fresh_page():
-    lessons.forget()
-
-
 @pytest.fixture(scope="module")
-def taught():
-    """The names that the notebook's cells tagged `defines` bring forth."""
-    space = {"torch": torch, "math": math, "spectral": spectral}
-    for cell in CELLS:
-        if "defines" in cell["metadata"].get("tags", []):
-            exec("".join(cell["source"]), space)  # the notebook's own text
-    return space
+def by_hand():
+    return taught("03", torch=torch, math=math, spectral=spectral)
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +31,11 @@ def sound():
 
 @pytest.mark.parametrize("n_iter", [0, 1, 8])
 @pytest.mark.parametrize("length", [4800, 4810, None])
-def test_the_notebooks_griffin_lim_equals_the_packages_without_momentum(taught, n_iter, length):
+def test_the_notebooks_griffin_lim_equals_the_packages_without_momentum(by_hand, n_iter, length):
     random = torch.Generator().manual_seed(n_iter)
     waveform = torch.randn(4810 if length == 4810 else 4800, generator=random)
     magnitude = spectral.stft(waveform, CONFIG).abs()
-    ours = taught["griffin_lim"](magnitude, CONFIG, n_iter=n_iter, length=length, seed=5)
+    ours = by_hand["griffin_lim"](magnitude, CONFIG, n_iter=n_iter, length=length, seed=5)
     theirs = inversion.griffin_lim(
         magnitude, CONFIG, n_iter=n_iter, momentum=0.0, length=length, seed=5
     )
@@ -58,15 +43,15 @@ def test_the_notebooks_griffin_lim_equals_the_packages_without_momentum(taught, 
 
 
 def test_the_notebooks_griffin_lim_is_written_in_at_most_fifteen_lines():
-    (cell,) = [text for text in CODE if "def griffin_lim(" in text]
+    (cell,) = [text for text in sources("03") if "def griffin_lim(" in text]
     assert len(cell.strip().splitlines()) <= 15
 
 
-def test_its_error_never_rises(taught, sound):
+def test_its_error_never_rises(by_hand, sound):
     magnitude = spectral.stft(sound, CONFIG).abs()
     errors = [
         inversion.spectral_convergence(
-            taught["griffin_lim"](magnitude, CONFIG, n_iter=n, length=4800), magnitude, CONFIG
+            by_hand["griffin_lim"](magnitude, CONFIG, n_iter=n, length=4800), magnitude, CONFIG
         )
         for n in range(12)
     ]
@@ -74,7 +59,7 @@ def test_its_error_never_rises(taught, sound):
     assert errors[-1] < 0.7 * errors[0]
 
 
-def test_the_notebooks_descent_equals_the_packages_gradient_method(taught, sound):
+def test_the_notebooks_descent_equals_the_packages_gradient_method(by_hand, sound):
     magnitude = spectral.stft(sound, CONFIG).abs()
     start = inversion.griffin_lim(magnitude, CONFIG, n_iter=2, momentum=0.0, length=4800)
 
@@ -83,26 +68,26 @@ def test_the_notebooks_descent_equals_the_packages_gradient_method(taught, sound
         lengths = (spectrum.real**2 + spectrum.imag**2 + 1e-20).sqrt()
         return (lengths / magnitude.norm() - magnitude / magnitude.norm()).pow(2).sum()
 
-    ours = taught["descend"](start, loss_of, 10)
+    ours = by_hand["descend"](start, loss_of, 10)
     theirs = inversion.gradient(magnitude, CONFIG, n_iter=10, init=start)
     assert float(loss_of(ours)) < 0.5 * float(loss_of(start))
     assert float(loss_of(ours)) == pytest.approx(float(loss_of(theirs)), rel=0.02)
     torch.testing.assert_close(ours, theirs, rtol=0.02, atol=2e-3)
 
 
-def test_fifty_of_the_notebooks_multiplicative_steps_are_the_packages_mel_to_linear(taught, sound):
+def test_fifty_of_the_notebooks_multiplicative_steps_are_the_packages_mel_to_linear(by_hand, sound):
     mel_power = spectral.mel(sound, CONFIG)
     filters = spectral.filter_bank(CONFIG)
     spread = filters / filters.amax(dim=1, keepdim=True)  # the package's smooth start
     density = mel_power / filters.sum(dim=1, keepdim=True)
     power = spread.T @ density / spread.sum(dim=0).clamp(min=1e-9)[:, None]
     for _ in range(50):
-        power = taught["multiplicative_step"](power, mel_power, filters)
+        power = by_hand["multiplicative_step"](power, mel_power, filters)
     expected = inversion.mel_to_linear(mel_power, CONFIG)
     torch.testing.assert_close(power.sqrt(), expected, rtol=1e-3, atol=1e-5)
 
 
-def test_a_multiplicative_step_lowers_the_divergence_and_keeps_powers_positive(taught):
+def test_a_multiplicative_step_lowers_the_divergence_and_keeps_powers_positive(by_hand):
     random = torch.Generator().manual_seed(1)
     filters = spectral.filter_bank(CONFIG).double()
     mel_power = filters @ torch.rand(257, 5, generator=random, dtype=torch.float64)
@@ -114,7 +99,7 @@ def test_a_multiplicative_step_lowers_the_divergence_and_keeps_powers_positive(t
 
     before = divergence(power)
     for _ in range(5):
-        power = taught["multiplicative_step"](power, mel_power, filters)
+        power = by_hand["multiplicative_step"](power, mel_power, filters)
         assert divergence(power) <= before
         assert bool((power >= 0).all())
         before = divergence(power)
@@ -213,27 +198,6 @@ NAMES = [name for name in lessons.exercise_names() if name.startswith("03-")]
 def test_there_are_five_exercises_and_all_are_tried_above():
     assert len(NAMES) == 5
     assert {name for name, _, _ in WRONG} == set(NAMES)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_notebooks_own_stub_is_not_attempted_yet(name):
-    function = name.removeprefix("03-").replace("-", "_")
-    (cell,) = [c for c in CELLS if c["id"] == f"nb03-stub-{name.removeprefix('03-')}"]
-    space = {}
-    exec("".join(cell["source"]), space)
-    verdict = lessons.check(name, space[function])
-    assert verdict.state == "open" and "not attempted yet" in repr(verdict)
-
-
-def test_every_name_in_the_table_of_symbols_stands_in_the_code():
-    (table,) = ["".join(c["source"]) for c in CELLS if "## Symbols" in "".join(c["source"])]
-    rows = [row.split("|") for row in table.split("## Symbols")[1].split("##")[0].splitlines()]
-    code = "\n".join(CODE)
-    names = [name for row in rows if len(row) == 6 for name in re.findall(r"`([^`]+)`", row[2])]
-    assert len(names) >= 15
-    for name in names:
-        if name != "A.norm()":  # A stands for any array
-            assert name in code, name
 
 
 def test_shapes_in_the_table_of_symbols_are_the_codes():

@@ -1,39 +1,27 @@
 """Notebook 04 teaches what the package does: the VAE's bottleneck, slerp, PCA, log K."""
 
-import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
+from _series import taught
 
 from vqlab import lessons, models
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "04_autoencoders_and_the_vae.ipynb"
-
 
 @pytest.fixture(scope="module")
-def cells():
-    return json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-
-
-@pytest.fixture(scope="module")
-def taught(cells):
-    space = {"torch": torch, "math": math}
-    for cell in cells:
-        if "defines" in cell["metadata"].get("tags", []):
-            exec("".join(cell["source"]), space)  # the notebook's own text
-    return space
+def by_hand():
+    return taught("04", torch=torch, math=math)
 
 
 @pytest.mark.parametrize("beta", [1.0, 0.3, 20.0])
-def test_the_notebooks_bottleneck_equals_the_packages(taught, beta):
+def test_the_notebooks_bottleneck_equals_the_packages(by_hand, beta):
     torch.manual_seed(0)
     z_e = torch.randn(5, 8, 3, requires_grad=True)
     torch.manual_seed(1)
     expected = models.Gaussian(4, beta=beta).train()(z_e)
     torch.manual_seed(1)
-    z, loss = taught["gaussian_layer"](z_e, torch.randn(5, 4, 3), beta)
+    z, loss = by_hand["gaussian_layer"](z_e, torch.randn(5, 4, 3), beta)
     torch.testing.assert_close(z, expected.z)
     torch.testing.assert_close(loss, expected.loss)
     ours = torch.autograd.grad(z.pow(2).sum() + loss, z_e)
@@ -82,9 +70,3 @@ def test_no_deviation_beats_the_water_line():
         errors = torch.linspace(1e-3, variance, 200_001, dtype=torch.float64)
         cost = 0.5 * errors + 0.5 * beta * (variance / errors).log()
         assert float(errors[cost.argmin()]) == pytest.approx(min(variance, beta), abs=1e-3)
-
-
-def test_the_notebook_takes_one_switch_to_the_real_recordings(cells):
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    assert sum(line.startswith("DATA = ") for text in code for line in text.splitlines()) == 1
-    assert any('DATA = "words"' in text and "FAST = True" in text for text in code)

@@ -1,27 +1,20 @@
 """Notebook 06 teaches what the package does: training step, rates and learning rate are equal."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
+from _series import taught
 from torch import nn
 
 from vqlab import batches, codec, lessons, models, training
 from vqlab.features import Features
 from vqlab.spectral import MelConfig
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "06_training_a_vq_vae.ipynb"
 FEATURES = Features(MelConfig(n_fft=256, hop_length=160, n_mels=16), mean=-40.0, std=20.0)
 
 
 @pytest.fixture(scope="module")
-def taught():
-    space = {"torch": torch, "nn": nn, "training": training}
-    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
-        if "defines" in cell["metadata"].get("tags", []):
-            exec("".join(cell["source"]), space)  # the notebook's own text
-    return space
+def by_hand():
+    return taught("06", torch=torch, nn=nn, training=training)
 
 
 def small_model():
@@ -38,7 +31,7 @@ def noises(n=24, seed=1):
 
 
 @pytest.mark.parametrize("steps", [1, 5])
-def test_the_notebooks_step_and_fit_end_with_the_same_weights(taught, steps):
+def test_the_notebooks_step_and_fit_end_with_the_same_weights(by_hand, steps):
     ours, theirs = small_model(), small_model()
     options = {"learning_rate": 1e-3, "batch_size": 8, "seed": 3, "cosine": False}
     training.fit(
@@ -49,7 +42,7 @@ def test_the_notebooks_step_and_fit_end_with_the_same_weights(taught, steps):
     optimizer = torch.optim.Adam(ours.train().parameters(), lr=1e-3)
     for step in range(steps):
         batch, _, _ = batches.own_part(noises(), step, 8, 3)
-        taught["train_step"](ours, optimizer, batch, FEATURES)
+        by_hand["train_step"](ours, optimizer, batch, FEATURES)
     untrained = _state(small_model())
     assert any(not torch.equal(a, b) for a, b in zip(_state(ours), untrained, strict=True))
     for a, b in zip(_state(ours), _state(theirs), strict=True):
@@ -60,7 +53,7 @@ def _state(model):
     return list(model.state_dict().values())
 
 
-def test_the_notebooks_step_returns_both_parts_of_the_loss(taught):
+def test_the_notebooks_step_returns_both_parts_of_the_loss(by_hand):
     model = small_model()
     model.bottleneck.dropout = 0.0
     x = FEATURES.analyse(noises(8))
@@ -68,7 +61,7 @@ def test_the_notebooks_step_returns_both_parts_of_the_loss(taught):
     model.bottleneck.eval()  # from here on the codebooks stay
     output, quantized = model(x)
     expected = training.mel_loss(output, x).item(), quantized.loss.item()
-    parts = taught["train_step"](model, torch.optim.SGD(model.parameters()), noises(8), FEATURES)
+    parts = by_hand["train_step"](model, torch.optim.SGD(model.parameters()), noises(8), FEATURES)
     assert parts == pytest.approx(expected, rel=1e-5)
 
 
@@ -90,10 +83,3 @@ def test_the_rate_of_the_exercise_is_the_codecs(size, stages, stride):
     frames = coder.features.config.frames_per_second
     expected = [rate(frames, stride, n, size) for n in range(1, stages + 1)]
     assert coder.rates == pytest.approx(expected)
-
-
-def test_the_notebook_takes_one_switch_to_the_real_recordings():
-    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    assert sum(line.startswith("DATA = ") for text in code for line in text.splitlines()) == 1
-    assert any('DATA = "words"' in text and "FAST = True" in text for text in code)

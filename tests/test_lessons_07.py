@@ -1,45 +1,23 @@
 """Notebook 07 computes rates, p-values and levels as the package and brute force do."""
 
-import ast
-import importlib.util
 import itertools
-import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
+from _series import solutions, sources, taught
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vqlab import listen, models, networks, quantize, training
 from vqlab.widgets import listening
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-CELLS = json.loads((NOTEBOOKS / "07_vae_against_vq_vae.ipynb").read_text(encoding="utf-8"))["cells"]
 D = 3
-
-
-def taught(*names):
-    """What some cells of the notebook define, by the end of their ids."""
-    space = {"torch": torch, "math": math, "models": models, "networks": networks}
-    space |= {"quantize": quantize, "training": training, "FAST": True, "STEPS": 4}
-    for cell in CELLS:
-        if cell["id"] in {f"nb07-{name}" for name in names}:
-            exec("".join(cell["source"]), space)  # the notebook's own text
-    return space
-
-
-def solutions():
-    path = NOTEBOOKS / "solutions" / "07_vae_against_vq_vae.py"
-    spec = importlib.util.spec_from_file_location("solutions_07", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SOLUTIONS = solutions()
-SPACE = taught("s1-network", "s3-rates", "s4-held")
+SOLUTIONS = solutions("07")
+SPACE = taught(
+    "07", "s1-network", "s3-rates", "s4-held", torch=torch, math=math, models=models,
+    networks=networks, quantize=quantize, training=training, FAST=True, STEPS=4,
+)  # fmt: skip
 
 
 class Fixed(torch.nn.Module):
@@ -132,7 +110,7 @@ def test_the_p_value_counts_the_rows_of_coin_tosses(n):
 
 
 def test_twelve_of_sixteen_is_the_number_in_the_prose():
-    text = "\n".join("".join(cell["source"]) for cell in CELLS)
+    text = "\n".join(sources("07", "markdown"))
     assert "(1820 + 560 + 120 + 16 + 1) / 65536 = 2517 / 65536" in text
     assert [math.comb(16, k) for k in range(12, 17)] == [1820, 560, 120, 16, 1]
     assert SOLUTIONS.p_value(12, 16) == 2517 / 65536
@@ -153,15 +131,3 @@ def test_match_level_agrees_with_the_player_on_steady_sounds():
     player = listen.compare({"a": tone, "b": tone / 4})
     gain = float(SOLUTIONS.match_level(tone / 4, tone).abs().max() / (tone / 4).abs().max())
     assert player.versions[1].gain_db == pytest.approx(20 * math.log10(gain), abs=0.01)
-
-
-def test_the_names_of_the_symbol_table_occur_in_the_code():
-    (table,) = [c for c in CELLS if "## Symbols" in "".join(c["source"])]
-    lines = "".join(table["source"]).split("## Symbols")[1].splitlines()
-    rows = [line.split("|")[2] for line in lines if line.startswith("| $")]
-    code = "\n".join("".join(c["source"]) for c in CELLS if c["cell_type"] == "code")
-    code = "\n".join(line for line in code.splitlines() if not line.startswith("%"))
-    names = {n.id for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Name)}
-    names |= {n.attr for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Attribute)}
-    shown = [part for row in rows for part in row.split("`")[1::2]]
-    assert shown and all(name.split(".")[-1] in names for name in shown)

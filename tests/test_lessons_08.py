@@ -1,31 +1,23 @@
 """Notebook 08 breaks a layer on purpose: here its healthy form is the package's, its logs real."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
+from _series import taught
 from torch import nn
 
 from vqlab import datasets, lessons, models, networks, quantize, training
 from vqlab.features import Features
 from vqlab.lessons import nb08
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "08_when_it_breaks.ipynb"
-
 
 @pytest.fixture(scope="module")
-def taught():
+def by_hand():
     """The notebook's own layer, network and training, on the words it trains on."""
-    space = {
-        "torch": torch, "F": F, "nn": nn, "models": models, "networks": networks,
-        "quantize": quantize, "training": training, "STEPS": 150,
-    }  # fmt: skip
-    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
-        if "defines" in cell["metadata"].get("tags", []):
-            exec("".join(cell["source"]), space)  # the notebook's own text
-    return space
+    return taught(
+        "08", torch=torch, F=F, nn=nn, models=models, networks=networks, quantize=quantize,
+        training=training, STEPS=150,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +31,10 @@ def vectors(seed=0):
     return torch.randn(3, 32, 11, generator=torch.Generator().manual_seed(seed))
 
 
-def test_the_open_layer_left_alone_is_the_packages_layer(taught):
+def test_the_open_layer_left_alone_is_the_packages_layer(by_hand):
     made = []
     for layer in (
-        taught["OpenLayer"](),
+        by_hand["OpenLayer"](),
         quantize.VectorQuantizer(32, 64, decay=None, restart_below=0.1),
     ):
         with torch.no_grad():
@@ -56,10 +48,10 @@ def test_the_open_layer_left_alone_is_the_packages_layer(taught):
         torch.testing.assert_close(ours, theirs)
 
 
-def test_the_count_from_zero_throws_unchosen_codes_out_and_the_package_does_not(taught):
+def test_the_count_from_zero_throws_unchosen_codes_out_and_the_package_does_not(by_hand):
     far = {}
     for name, layer in {
-        "published": taught["CountFromZero"](),
+        "published": by_hand["CountFromZero"](),
         "ours": quantize.VectorQuantizer(32, 64, kmeans_start=False, restart_below=0.0),
     }.items():
         torch.manual_seed(0)
@@ -70,25 +62,25 @@ def test_the_count_from_zero_throws_unchosen_codes_out_and_the_package_does_not(
     assert far["ours"] < 1 < 100 < far["published"]
 
 
-def test_the_log_says_whether_the_gradient_arrives(taught, train_x):
-    taught["train_x"] = train_x[:32]
-    copied = taught["train"](taught["OpenLayer"], steps=10)[1]
-    lost = taught["train"](lambda: taught["OpenLayer"](copy=lambda z_e, z_q: z_q), steps=10)[1]
+def test_the_log_says_whether_the_gradient_arrives(by_hand, train_x):
+    by_hand["train_x"] = train_x[:32]
+    copied = by_hand["train"](by_hand["OpenLayer"], steps=10)[1]
+    lost = by_hand["train"](lambda: by_hand["OpenLayer"](copy=lambda z_e, z_q: z_q), steps=10)[1]
     assert [row["arrives"] for row in copied] == pytest.approx([1.0] * 10)
     assert [row["arrives"] for row in lost] == [0.0] * 10
 
 
 @pytest.mark.parametrize("patient", nb08.LOGS)
-def test_the_clinics_logs_begin_as_the_notebook_trains_them(taught, train_x, patient):
-    taught["train_x"] = train_x
-    open_layer, loss = taught["OpenLayer"], taught["vq_loss"]
+def test_the_clinics_logs_begin_as_the_notebook_trains_them(by_hand, train_x, patient):
+    by_hand["train_x"] = train_x
+    open_layer, loss = by_hand["OpenLayer"], by_hand["vq_loss"]
     layers = {
         "no copy": lambda: open_layer(copy=lambda z_e, z_q: z_q),
         "no commitment": lambda: open_layer(loss=lambda z_e, z_q: loss(z_e, z_q, 0.01)),
-        "count from zero": taught["CountFromZero"],
+        "count from zero": by_hand["CountFromZero"],
         "healthy": lambda: quantize.VectorQuantizer(32, 64, restart_below=0.1),
     }
-    _, log = taught["train"](layers[nb08.TRUTH[patient]], steps=15, seed=nb08.MADE_BY[patient])
+    _, log = by_hand["train"](layers[nb08.TRUTH[patient]], steps=15, seed=nb08.MADE_BY[patient])
     recorded = nb08.LOGS[patient][:2]
     assert [row["step"] for row in recorded] == [log[0]["step"], log[-1]["step"]] == [1, 15]
     for made, row in zip((log[0], log[-1]), recorded, strict=True):
@@ -110,9 +102,3 @@ def test_an_unknown_disease_and_a_missing_patient_are_told():
 
 def test_band_16_of_128_lies_where_the_notebook_says():
     assert lessons.find("08-lands-at").right(256.84) == pytest.approx(374.1, abs=0.1)
-
-
-def test_the_notebook_takes_one_switch_to_the_real_recordings():
-    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    assert sum(line.startswith("DATA = ") for text in code for line in text.splitlines()) == 1

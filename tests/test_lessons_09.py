@@ -2,32 +2,21 @@
 
 import ast
 import heapq
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from _series import taught
+from _support import ROOT
 
 from vqlab import entropy, lessons, plots, quantize, result_table
 from vqlab.lessons import nb09
 
-ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOK = ROOT / "notebooks" / "09_rate_and_distortion.ipynb"
-
-
-def cells():
-    return json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-
 
 @pytest.fixture(scope="module")
-def taught():
-    space = {"torch": torch, "np": np, "heapq": heapq, "quantize": quantize}
-    for cell in cells():
-        if "defines" in cell["metadata"].get("tags", []):
-            exec("".join(cell["source"]), space)  # the notebook's own text
-    return space
+def by_hand():
+    return taught("09", torch=torch, np=np, heapq=heapq, quantize=quantize)
 
 
 def random_tables(seed, size=16, groups=4):
@@ -44,22 +33,22 @@ def row_after(tables):
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("count", [1, 2, 9, 150])
-def test_the_notebooks_coder_writes_the_packages_bytes_and_reads_them(taught, seed, count):
+def test_the_notebooks_coder_writes_the_packages_bytes_and_reads_them(by_hand, seed, count):
     tables = random_tables(seed)
     codes = np.random.default_rng(seed + 100).integers(0, 16, (1, count))
-    data = taught["encode"](codes[0].tolist(), row_after(tables))
+    data = by_hand["encode"](codes[0].tolist(), row_after(tables))
     assert data == tables.encode(codes)
-    assert taught["decode"](data, count, row_after(tables)) == codes[0].tolist()
+    assert by_hand["decode"](data, count, row_after(tables)) == codes[0].tolist()
 
 
-def test_the_notebooks_total_is_the_packages(taught):
-    assert taught["TOTAL"] == entropy.TOTAL
+def test_the_notebooks_total_is_the_packages(by_hand):
+    assert by_hand["TOTAL"] == entropy.TOTAL
 
 
-def test_the_step_of_the_exercise_is_a_step_of_the_coder(taught):
+def test_the_step_of_the_exercise_is_a_step_of_the_coder(by_hand):
     table = entropy.frequencies(np.array([[5, 1, 7, 3]]))[0]
     low, width = lessons.find("09-range-step").right(0, 2**64 - 1, table.tolist(), 2)
-    number = int.from_bytes(taught["encode"]([2], lambda before: table).ljust(8, b"\0"), "big")
+    number = int.from_bytes(by_hand["encode"]([2], lambda before: table).ljust(8, b"\0"), "big")
     assert low <= number < low + width
 
 
@@ -88,9 +77,9 @@ def test_the_rate_of_the_exercise_is_the_quantisers():
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_no_code_of_whole_bits_beats_huffmans(taught, seed):
+def test_no_code_of_whole_bits_beats_huffmans(by_hand, seed):
     shares = np.random.default_rng(seed).dirichlet(np.ones(5) / 2)
-    words = taught["huffman"](dict(zip("abcde", shares, strict=True)))
+    words = by_hand["huffman"](dict(zip("abcde", shares, strict=True)))
     mean = sum(p * len(words[k]) for k, p in zip("abcde", shares, strict=True))
     lengths = np.stack(np.meshgrid(*[range(1, 6)] * 5), axis=-1).reshape(-1, 5)
     allowed = lengths[(2.0**-lengths).sum(axis=1) <= 1]  # Kraft: these have a prefix code
@@ -98,8 +87,8 @@ def test_no_code_of_whole_bits_beats_huffmans(taught, seed):
     assert not any(a != b and words[b].startswith(words[a]) for a in words for b in words)
 
 
-def test_huffman_by_hand(taught):
-    words = taught["huffman"]({"a": 0.6, "b": 0.2, "c": 0.1, "d": 0.1})
+def test_huffman_by_hand(by_hand):
+    words = by_hand["huffman"]({"a": 0.6, "b": 0.2, "c": 0.1, "d": 0.1})
     assert [len(words[k]) for k in "abcd"] == [1, 2, 3, 3]
 
 
@@ -160,9 +149,3 @@ def test_the_prose_about_the_grid_is_what_the_table_says():
     assert mean("stoi", **fsq) < y0 + (y1 - y0) * (x - x0) / (x1 - x0)
     assert mean("latent_bits", model="ae", D=1) == 992
     assert mean("sse", model="ae", D=1) > mean("sse", **vq, K=1024)
-
-
-def test_the_notebook_takes_one_switch_to_the_real_recordings():
-    code = ["".join(cell["source"]) for cell in cells() if cell["cell_type"] == "code"]
-    assert sum(line.startswith("DATA = ") for text in code for line in text.splitlines()) == 1
-    assert any('DATA = "words"' in text and "FAST = True" in text for text in code)

@@ -2,25 +2,17 @@
 
 import ast
 import itertools
-import json
-from pathlib import Path
 
 import pytest
 import torch
+from _series import sources
 
 from vqlab import lessons, models, quantize
 from vqlab.experiments import evaluate, front, reading
 from vqlab.experiments.grid import singles
 from vqlab.spectral import MelConfig
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "11_pictures_and_notes.ipynb"
-CELLS = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-CODE = ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]
-
-
-@pytest.fixture(autouse=True)
-def fresh_page():
-    lessons.forget()
+CODE = sources("11")
 
 
 # --- the references of the exercises are what the package does ------------------------------------

@@ -1,14 +1,12 @@
 """Notebook 12 does what the package does: crossing, aligning, drawing; its own tools are right."""
 
-import importlib.util
 import itertools
-import json
 import math
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import torch
+from _series import cells, solutions, taught
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,29 +14,7 @@ import vqlab
 from vqlab import edit, entropy
 from vqlab.prior import _draw
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-CELLS = json.loads((NOTEBOOKS / "12_playing_with_codes.ipynb").read_text(encoding="utf-8"))["cells"]
-
-
-def taught(*names):
-    """What some cells of the notebook bring forth, by the end of their ids."""
-    space = {"torch": torch, "math": math}
-    for cell in CELLS:
-        if cell["id"] in {f"nb12-{name}" for name in names}:
-            text = "".join(cell["source"])
-            exec(text.split("\n\nfor ")[0], space)  # the notebook's own text, without what it runs
-    return space
-
-
-def solutions():
-    path = NOTEBOOKS / "solutions" / "12_playing_with_codes.py"
-    spec = importlib.util.spec_from_file_location("solutions_12", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SOLUTIONS = solutions()
+SOLUTIONS = solutions("12")
 
 
 @st.composite
@@ -112,7 +88,7 @@ def test_the_prior_draws_as_the_solutions_say(temperature, share):
 
 def test_how_often_comes_to_rest_where_a_chain_of_two_codes_does():
     first = torch.tensor([[0.9, 0.1], [0.3, 0.7]], dtype=torch.float64)
-    share = taught("how-often")["how_often"](first, torch.tensor([0, 1]))
+    share = taught("12", "how-often", torch=torch)["how_often"](first, torch.tensor([0, 1]))
     assert share.tolist() == pytest.approx([0.75, 0.25])  # 0.1 of 3/4 leaves, 0.3 of 1/4 comes
 
 
@@ -121,7 +97,7 @@ def test_how_often_agrees_with_the_keyboards_order():
     codec = vqlab.load_pretrained()
     first = torch.from_numpy(entropy.frequencies(codec.tables.first) / entropy.TOTAL)
     context = torch.from_numpy(codec.tables.context).long()
-    share = taught("how-often")["how_often"](first, context)
+    share = taught("12", "how-often", torch=torch)["how_often"](first, context)
     assert float(share.sum()) == pytest.approx(1)
     assert share.numpy() == pytest.approx(keys.shares(codec, 0), abs=1e-5)
 
@@ -132,19 +108,19 @@ def test_the_notebooks_pitch_is_that_of_a_hum(hz, n_fft):
     time = torch.arange(n_fft) / 16_000
     hum = sum(torch.sin(2 * math.pi * k * hz * time + k) / k for k in range(1, 12))
     power = torch.fft.rfft(hum * torch.hann_window(n_fft)).abs().square()[:, None]
-    found, repeats = taught("pitch")["pitch"](power)
+    found, repeats = taught("12", "pitch", torch=torch)["pitch"](power)
     assert float(found) == pytest.approx(hz, rel=0.03) and float(repeats) > 0.7
 
 
 def test_noise_has_no_pitch():
     noise = torch.randn(512, 200, generator=torch.Generator().manual_seed(0))
     power = torch.fft.rfft(noise * torch.hann_window(512)[:, None], dim=0).abs().square()
-    _, repeats = taught("pitch")["pitch"](power.mean(dim=1, keepdim=True))
+    _, repeats = taught("12", "pitch", torch=torch)["pitch"](power.mean(dim=1, keepdim=True))
     assert float(repeats) < 0.2
 
 
 def test_the_interval_of_a_share_is_wilsons():
-    between = taught("interval")["between"]
+    between = taught("12", "interval", math=math, share_heard={})["between"]
     assert between(0, 10) == pytest.approx((0, 27.75), abs=0.01)
     low, high = between(50, 100)
     assert (low, high) == pytest.approx((40.38, 59.62), abs=0.01)
@@ -152,16 +128,10 @@ def test_the_interval_of_a_share_is_wilsons():
 
 def test_each_widget_comes_after_something_that_stays_in_a_saved_page():
     seen = ""
-    for cell in CELLS:
-        text = "".join(cell["source"])
+    for cell in cells("12"):
+        text = cell["source"]
         if cell["cell_type"] == "code" and text.startswith("widgets."):
             assert "[picture:" in seen or "[player:" in seen
             assert cell["outputs"] == []
             seen = ""
         seen += str(cell.get("outputs", ""))
-
-
-def test_the_notebook_takes_one_switch_to_the_real_recordings():
-    code = ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]
-    assert sum(line.startswith("DATA = ") for text in code for line in text.splitlines()) == 1
-    assert sum("if FAST else" in text for text in code) >= 3

@@ -67,23 +67,6 @@ def test_compared_spectrograms_share_one_colour_scale():
     assert [ax.get_title(loc="left") for ax in figure.axes[:2]] == ["loud", "quiet"]
 
 
-def test_loss_curves_mark_the_minimum_and_leave_out_what_is_missing():
-    history = [
-        {"epoch": 1, "loss": 3.0, "validation_loss": 4.0},
-        {"epoch": 2, "loss": 2.0, "validation_loss": None},
-        {"epoch": 3, "loss": 1.0, "validation_loss": 2.5},
-        {"epoch": 4, "loss": float("nan"), "validation_loss": 3.5},
-    ]
-    ax = plots.loss_curves(history)
-    curve, least, validation, least_validation = ax.get_lines()
-    assert list(curve.get_xdata()) == [1, 2, 3]
-    assert (*least.get_xdata(), *least.get_ydata()) == (3, 1)
-    assert list(validation.get_xdata()) == [1, 3, 4]
-    assert (*least_validation.get_xdata(), *least_validation.get_ydata()) == (3, 2.5)
-    assert "least 2.5 at epoch 3" in ax.get_legend().get_texts()[1].get_text()
-    plots.loss_curves([])  # nothing yet: empty axes, no error
-
-
 def test_usage_is_sorted_and_counted():
     ax = plots.usage(torch.tensor([0, 5, 1, 0]))
     assert [bar.get_height() for bar in ax.patches] == [5, 1, 0, 0]

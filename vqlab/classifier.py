@@ -7,7 +7,7 @@ spoilt by the codec. It is a temporal residual network (S. Choi et al., "Tempora
 Real-time Keyword Spotting on Mobile Devices", 2019: TC-ResNet): the 40 mel bands are channels, and
 convolutions run along time only. It knows no other words and cannot say "none of these".
 
-Notebook: 11
+Notebook: 12
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ channel i into an interval that holds L_i whole numbers and round. All combinati
 implied codebook of L_1 * L_2 * … codes. Nothing has to be learned, so nothing can collapse: no
 codebook, no commitment loss, no restarts.
 
-Notebook: 07
+Notebook: 09
 """
 
 from __future__ import annotations

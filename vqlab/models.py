@@ -5,7 +5,7 @@ The bottleneck alone decides what kind of model it is: :class:`Identity` makes a
 :mod:`vqlab.quantize` a VQ-VAE (van den Oord et al. 2017). All take ``z_e (batch, dim, *positions)``
 and return a :class:`~vqlab.quantize.Quantized`, in one dimension (frames) and two (pictures).
 
-Notebook: 06
+Notebook: 04
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ run along time only (ConvNeXt blocks, Liu et al. 2022, as Vocos uses them for so
 In two dimensions the spectrogram is a picture with one channel; convolutions run along time and
 frequency (van den Oord et al. 2017; the tutorial and the thesis this project covers).
 
-Notebook: 06
+Notebook: 04
 """
 
 from __future__ import annotations

@@ -126,45 +126,6 @@ def compare_spectrograms(
     return figure
 
 
-def loss_curves(
-    history: Sequence[Mapping[str, Any]],
-    ax: Axes | None = None,
-    *,
-    keys: Sequence[str] | None = None,
-    title: str | None = None,
-) -> Axes:
-    """Draw the losses of a training run and mark the minimum of each.
-
-    history : one record an epoch or step, with "epoch" or "step" and numbers such as "loss"
-    keys    : the numbers to draw; every one whose name holds "loss" where they are not given
-    Values that are missing or not finite (a validation only now and then) are left out.
-    """
-    ax = ax or _axes(6.4, 2.8)
-    known = {name for record in history for name in record}
-    x_name = next((name for name in ("epoch", "step") if name in known), "record")
-    if keys is None:
-        keys = list(dict.fromkeys(key for record in history for key in record if "loss" in key))
-    for key, color in zip(keys, [BLUE, ORANGE, GREEN, PINK, SKY] * len(keys), strict=False):
-        points = [
-            (float(record.get(x_name, place)), float(record[key]))
-            for place, record in enumerate(history)
-            if record.get(key) is not None and np.isfinite(float(record[key]))
-        ]
-        if not points:
-            continue
-        x, y = np.array(points).T
-        least = int(y.argmin())
-        label = f"{key.replace('_', ' ')}: least {y[least]:.4g} at {x_name} {x[least]:g}"
-        dots = "." if len(points) < 40 else ""
-        ax.plot(x, y, color=color, marker=dots, linewidth=1.2, label=label)
-        ax.plot(x[least], y[least], "o", color=color, markersize=8, fillstyle="none")
-    ax.set(xlabel=x_name, ylabel="loss")
-    ax.locator_params(axis="x", integer=True)
-    if ax.get_lines():
-        ax.legend(fontsize=8, frameon=False)
-    return _titled(ax, title)
-
-
 def usage(counts: Any, ax: Axes | None = None, *, stage: int = 0, title: str | None = None) -> Axes:
     """Draw how often each code was used, the most used first, beside equal use of all of them.
 

@@ -8,7 +8,7 @@ small transformer with a causal mask reads the earlier positions and the word; a
 each stage sees what it makes of them and the stages already chosen (the order in which the
 RQ-Transformer reads residual codes, Lee et al. 2022).
 
-Notebook: 10
+Notebook: 12
 """
 
 from __future__ import annotations

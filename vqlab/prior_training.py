@@ -7,7 +7,7 @@ one of several versions (moved in time, faster, slower: altered as sound and cod
 and weight decay (Loshchilov and Hutter 2019) keep the network plain, and what is kept is a moving
 average of the weights (Polyak and Juditsky 1992), taken where it prices a validation set lowest.
 
-Notebook: 10
+Notebook: 12
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ changes one thing about the plain layer, so that thing is all that is written he
                                           Compression with Improved RVQGAN" (DAC)
     FiniteScalarStage     no codebook     Mentzer et al. 2023, "Finite Scalar Quantization"
 
-Notebook: 07
+Notebook: 09
 """
 
 from __future__ import annotations

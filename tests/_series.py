@@ -1,0 +1,52 @@
+"""A notebook of the series as the tests see it: its cells, what they teach, its solutions."""
+
+import functools
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from _support import ROOT
+
+NOTEBOOKS = ROOT / "notebooks"
+NUMBERS = [f"{number:02}" for number in range(13)]
+
+
+def notebook(number: str) -> Path:
+    (path,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
+    return path
+
+
+@functools.cache
+def cells(number: str) -> list[dict[str, Any]]:
+    """All cells, each with its source as one string."""
+    saved = json.loads(notebook(number).read_text(encoding="utf-8"))["cells"]
+    return [cell | {"source": "".join(cell["source"])} for cell in saved]
+
+
+def sources(number: str, kind: str = "code") -> list[str]:
+    """The sources of the cells of one kind, code or markdown."""
+    return [cell["source"] for cell in cells(number) if cell["cell_type"] == kind]
+
+
+def taught(number: str, *ids: str, **names: Any) -> dict[str, Any]:
+    """What cells of a notebook bring forth: those with these ids, or all tagged `defines`.
+
+    ids   : without the notebook's own beginning, such as "s1-network"
+    names : what the cells find there before them, such as torch
+    """
+    for cell in cells(number):
+        tags = cell["metadata"].get("tags", [])
+        if cell["id"].removeprefix(f"nb{number}-") in ids if ids else "defines" in tags:
+            exec(cell["source"], names)  # the notebook's own text
+    return names
+
+
+@functools.cache
+def solutions(number: str) -> ModuleType:
+    path = NOTEBOOKS / "solutions" / f"{notebook(number).stem}.py"
+    spec = importlib.util.spec_from_file_location(f"solutions_{number}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

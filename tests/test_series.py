@@ -1,0 +1,106 @@
+"""Every notebook of the series keeps the house's form: order, links, switches, guesses, symbols."""
+
+import re
+from pathlib import Path
+
+import pytest
+from _series import NOTEBOOKS, NUMBERS, cells, notebook, solutions, sources
+from _support import ROOT
+
+SECTIONS = ("What you will hear", "What you will be able to do", "Recap", "Symbols", "Sources")
+PACKAGE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "vqlab").glob("*.py"))
+
+each = pytest.mark.parametrize("number", NUMBERS)
+
+
+def text(number):
+    return "\n".join(sources(number, "markdown"))
+
+
+def code(number):
+    return "\n".join(sources(number))
+
+
+@each
+def test_it_begins_with_sound_and_ends_with_recap_symbols_and_sources(number):
+    headings = re.findall(r"^## (.+)$", text(number), re.MULTILINE)
+    assert [heading for heading in headings if heading in SECTIONS] == list(SECTIONS)
+    assert headings[:2] == list(SECTIONS[:2])
+
+
+@each
+def test_the_first_thing_to_see_is_a_player(number):
+    said = [
+        "".join(output.get("data", {}).get("text/plain", ""))
+        for cell in cells(number)
+        for output in cell.get("outputs", [])
+    ]
+    first = next(text for text in said if text.startswith(("[player:", "[picture:")))
+    assert first.startswith("[player:")
+
+
+@each
+def test_the_banner_leads_to_the_notebooks_before_and_after(number):
+    banner = sources(number, "markdown")[0]
+    beside = [n for n in (int(number) - 1, int(number) + 1) if 0 <= n < len(NUMBERS)]
+    for n in beside:
+        assert f"]({notebook(f'{n:02}').name})" in banner
+    assert "minutes" in banner and banner.startswith(f"# {number} · ")
+
+
+@each
+def test_links_within_the_repository_lead_somewhere(number):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)[^)]*\)", text(number)):
+        assert (NOTEBOOKS / target).exists(), target
+
+
+@each
+def test_each_guess_is_asked_before_it_is_revealed(number):
+    guesses = re.findall(r'lessons\.guess\("([^"]+)"', code(number))
+    revealed = re.findall(r'lessons\.reveal\("([^"]+)"', code(number))
+    assert guesses == revealed and len(guesses) >= 3
+    assert text(number).count("**Predict first.**") >= len(guesses)
+
+
+@each
+def test_what_the_table_of_symbols_calls_by_name_stands_in_the_code(number):
+    table = text(number).split("## Symbols")[1].split("## Sources")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    head, *rows = rows
+    place = next(i for i, name in enumerate(head) if "code" in name)
+    names = [row[place] for row in rows if "`" in row[place]]
+    assert names
+    here = code(number) + Path(solutions(number).__file__).read_text(encoding="utf-8")
+    for name in names:
+        known = here + PACKAGE if re.search("` (in|of) ", name) else here
+        for word in re.findall(r"\b[A-Za-z_]\w*", " ".join(re.findall(r"`([^`]+)`", name))):
+            assert re.search(rf"\b{word}\b", known), word
+
+
+@each
+def test_one_switch_takes_it_to_real_recordings_and_one_to_more(number):
+    lines = code(number).splitlines()
+    assert sum(bool(re.match(r"(DATA|FILE|DIGITS, PHOTOS, NOTES) = ", line)) for line in lines) == 1
+    assert ("FAST = True" in code(number)) == (code(number).count("FAST") > 1)
+
+
+@each
+def test_a_picture_says_in_words_what_can_be_seen(number):
+    for call in re.findall(r"plots\.show\([^,]+,\s*(.+)", code(number)):
+        assert call.strip()
+    assert "plt.show(" not in code(number)
+
+
+@each
+def test_it_has_three_exercises_or_more_and_names_their_solutions(number):
+    checks = re.findall(r'lessons\.check\("([^"]+)"', code(number))
+    assert len(set(checks)) >= 3
+    assert f"(solutions/{notebook(number).stem}.py)" in text(number)
+    for name in checks:
+        assert hasattr(solutions(number), name[3:].replace("-", "_"))
+
+
+@each
+def test_it_is_calm(number):
+    prose = re.sub(r"\$[^$]*\$|`[^`]*`|!\[", "", text(number))  # not formulas, code, pictures
+    assert "!" not in prose
