@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,12 @@ def bad_files(folder):
     soundfile.write(folder / "no-samples.wav", np.zeros(0), 16000)
     (folder / "folder.wav").mkdir()
     return ["missing.wav", *sorted(path.name for path in folder.iterdir())]
+
+
+def test_a_command_leaves_pythons_way_of_showing_warnings_alone(capsys):
+    before = warnings.showwarning
+    assert vqlab("info", "missing.vql") == 2
+    assert warnings.showwarning is before
 
 
 def test_bad_files_end_in_one_sentence_and_leave_nothing_behind(tmp_path, model, capsys):

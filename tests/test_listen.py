@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqlab import listen, player
+from vqlab import listen, player, widgets
 
 RATE = 16000
 
@@ -225,3 +225,9 @@ def test_save_writes_a_whole_page_or_leaves_the_old_one(tmp_path, monkeypatch):
 
 def test_the_plain_text_form_names_the_versions():
     assert repr(listen.compare({"a": word(), "b": word()})) == "[player: a (1.00 s), b (1.00 s)]"
+
+
+def test_the_blind_test_is_at_hand_here_too():
+    assert listen.abx is widgets.abx
+    with pytest.raises(AttributeError, match="listen"):
+        listen.abz  # noqa: B018

@@ -164,9 +164,9 @@ def tidy(notebook: NotebookNode) -> None:
                     continue
             outputs.append(output)
         for output in outputs:
-            if output.output_type == "stream":  # a progress bar's last state, not all of them
-                output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
-        cell.outputs = outputs
+            if output.output_type == "stream":  # a bar is for the moment, and not seen by the fast
+                output.text = re.sub(r"[^\n]*\r(?!\n)[^\n]*\n?", "", output.text)
+        cell.outputs = [o for o in outputs if o.output_type != "stream" or o.text.strip()]
 
 
 def run(path: Path) -> float:

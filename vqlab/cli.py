@@ -28,9 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0, or 2 after a mistake, 130 after ctrl-C)."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    warnings.showwarning = _show_warning
     try:
-        options.run(options)
+        with warnings.catch_warnings():  # which puts back how warnings were shown
+            warnings.showwarning = _show_warning
+            options.run(options)
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
         print(f"vqlab: {_sentence(error)}", file=sys.stderr)
         return 2

@@ -6,6 +6,7 @@ comparison. All versions are brought to the level of the first, because of two v
 one sounds better; one common gain then keeps every one from clipping; the versions run in step, so
 that switching changes nothing but the version; and the pictures share one colour scale. Without
 its script (a notebook that is not trusted) labels, pictures and plain audio controls remain.
+``listen.abx`` is the blind test of two versions, :func:`vqlab.widgets.abx`.
 
 Notebook: 00
 """
@@ -22,6 +23,14 @@ from .player import Player, Version
 
 SILENCE_DB = -75.0
 """Sounds with a level below this (dBFS) count as silent and are never turned up."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "abx":  # only when it is asked for: it draws in anywidget
+        from .widgets import abx
+
+        return abx
+    raise AttributeError(f"module 'vqlab.listen' has no attribute {name!r}")
 
 
 def compare(
