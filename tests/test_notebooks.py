@@ -145,15 +145,19 @@ def test_a_banner_with_another_link_to_colab_is_found(good, line):
 
 def test_running_saves_real_outputs_that_pass_the_check(good):
     notebook, path = good
-    notebook.cells[
-        2
-    ].source = "import sys\nprint('a')\nprint('10 %\\r20 %\\r30 %', file=sys.stderr)\n6 * 7"
+    notebook.cells[2].source = """\
+import sys
+print("a")
+print("10 %\\r20 %\\r", end="", file=sys.stderr, flush=True)
+print("          \\r", end="", file=sys.stderr, flush=True)
+print("b")
+6 * 7"""
     notebook.cells[2].outputs = []
     nbformat.write(notebook, path)
     tool.run(path)
     assert tool.check(path) == []
     outputs = tool.read(path).cells[2].outputs
-    assert [o.get("text") or o.data["text/plain"] for o in outputs] == ["a\n", "42"]
+    assert [o.get("text") or o.data["text/plain"] for o in outputs] == ["a\nb\n", "42"]
 
 
 def test_running_leaves_a_failing_notebook_as_it_was(good):

@@ -151,11 +151,12 @@ def tidy(notebook: NotebookNode) -> None:
     for cell in code_cells(notebook):
         cell.metadata.pop("execution", None)
         outputs: list[NotebookNode] = []
-        for output in cell.outputs:
+        for output in joined(cell.outputs):
             if output.output_type == "stream":
                 output.text = output.text.replace(f"{ROOT}{os.sep}", "")
-                if outputs and outputs[-1].get("name") == output.name:
-                    outputs[-1].text += output.text
+                # Progress bars are for the moment, and a fast machine does not even draw them.
+                output.text = re.sub(r"[^\n]*\r(?!\n)[^\n]*\n?", "", output.text)
+                if output.name == "stderr" and not output.text.strip():
                     continue
             elif WIDGET in output.get("data", {}):
                 # A widget lives in its kernel; what is saved is the picture or text beside it.
@@ -163,10 +164,18 @@ def tidy(notebook: NotebookNode) -> None:
                 if set(output.data) <= {"text/plain"}:
                     continue
             outputs.append(output)
-        for output in outputs:
-            if output.output_type == "stream":  # a bar is for the moment, and not seen by the fast
-                output.text = re.sub(r"[^\n]*\r(?!\n)[^\n]*\n?", "", output.text)
-        cell.outputs = [o for o in outputs if o.output_type != "stream" or o.text.strip()]
+        cell.outputs = joined(outputs)
+
+
+def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """The outputs of a cell; those that follow each other on one stream become one."""
+    made: list[NotebookNode] = []
+    for output in outputs:
+        if output.output_type == "stream" and made and made[-1].get("name") == output.name:
+            made[-1].text += output.text
+        else:
+            made.append(output)
+    return made
 
 
 def run(path: Path) -> float:
