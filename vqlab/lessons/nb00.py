@@ -227,7 +227,7 @@ unpack_bits = Exercise(
         ),
         (
             lambda data, count, bits: _integers("".join(bin(b)[2:] for b in data), count, bits),
-            '`bin` leaves zeros in front away; f"{byte:08b}" always writes 8 digits.',
+            '`bin` drops leading zeros; f"{byte:08b}" always writes 8 digits.',
         ),
         (
             lambda data, count, bits: _integers(_text(data[::-1]), count, bits),

@@ -93,7 +93,7 @@ distances = Exercise(
     probe=value_of(_points, _codes),
     right=quantize.distances,
     mistakes=(
-        (torch.cdist, "this is the distance; its square is wanted (leave the root away)."),
+        (torch.cdist, "this is the distance; its square is wanted (leave out the root)."),
         (
             lambda x, e: quantize.distances(x, e).pow(2),
             "squared twice: the sum of squares is the squared distance already.",
@@ -153,7 +153,7 @@ nearest = Exercise(
         (lambda d: d.min(dim=1), "`min` returns values and positions; only the positions."),
         (
             lambda d: d.argmin(dim=1, keepdim=True),
-            "(n, 1) instead of (n,): leave `keepdim` away.",
+            "(n, 1) instead of (n,): leave out `keepdim`.",
         ),
     ),
     hints=(
