@@ -279,7 +279,7 @@ def report(
             "method": METHODS[key].name,
             "setting": described(row["learning_rate"], row["options"]),
             "error": f"{row['validation_error_db']:.2f}",
-            "chosen": "chosen" if row is min(rows, key=_error) else "",
+            "chosen": "yes" if row is min(rows, key=_error) else "",
         }
         for key, rows in tried.items()
         for row in rows
@@ -287,12 +287,15 @@ def report(
     first = metrics.markdown_table(COLUMNS, [table_row(rows) for rows in final.values()])
     headings = {
         "method": "method", "setting": "setting", "error": "mel error, dB, validation",
-        "chosen": "",
+        "chosen": "chosen",
     }  # fmt: skip
     row = next(iter(final.values()))[0]
-    left_out = {name: clips - n for name, n in row["clips"].items() if n < clips}
+    left_out = ", ".join(
+        f"{n} of {clips} clips have {COLUMNS[name]}" for name, n in row["clips"].items()
+        if n < clips and name in COLUMNS
+    )  # fmt: skip
     short = next(iter(tried.values()))[0]["minutes"]
-    said = f"; undefined and left out: {left_out}" if left_out else ""
+    said = f" ({left_out}; for the others it is not defined)" if left_out else ""
     return (
         f"{minutes:g} minutes of processor time each, {row['items']} training clips. Mean over "
         "seeds, in brackets the range. Codes used and perplexity: of each stage, over the whole "

@@ -1,11 +1,11 @@
 """What several test files share."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-from _support import missing, need
+from _lab import chromium
+from _support import need
 
 
 @pytest.fixture(scope="session")
@@ -24,16 +24,7 @@ def recordings() -> Path:
 def browser():
     """Chromium without a window, as Playwright drives it."""
     playwright = need("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        missing("no Chromium is installed")
-    arguments = [
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        "--autoplay-policy=no-user-gesture-required",
-    ]
     with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=program, args=arguments)
-        yield chromium
-        chromium.close()
+        opened = chromium(running.chromium)
+        yield opened
+        opened.close()

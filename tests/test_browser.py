@@ -1,15 +1,12 @@
 """The player in a real browser: alone, in company, without JavaScript, and in JupyterLab."""
 
-import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from contextlib import closing
 
 import numpy as np
 import pytest
+from _lab import jupyterlab, surroundings, wait_playing
 from _support import need
 
 from vqlab import listen
@@ -87,14 +84,6 @@ def state(page, number=0):
 def heard(page):
     """Frequency in Hz and level in dB of the loudest tone that goes to the loudspeaker."""
     return page.evaluate(HEARD)
-
-
-def wait_playing(page, number=0):
-    page.wait_for_function(
-        "n => { const s = document.querySelectorAll('.vqlab-player')[n].vqlabPlayer.state();"
-        " return s.playing && s.time > 0.02; }",
-        arg=number,
-    )
 
 
 def test_play_moves_the_clock_and_pause_stops_it(page):
@@ -305,59 +294,14 @@ def lab(tmp_path_factory):
             nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}),
             notebooks / f"{name}.ipynb",
         )
-    environment = dict(os.environ, HOME=str(home))
-    for name in (
-        "JUPYTER_CONFIG_DIR",
-        "JUPYTER_DATA_DIR",
-        "JUPYTER_RUNTIME_DIR",
-        "IPYTHONDIR",
-        "JUPYTERLAB_WORKSPACES_DIR",
-        "JUPYTERLAB_SETTINGS_DIR",
-    ):
-        environment[name] = str(home / name.lower())
     subprocess.run(
         [sys.executable, "-m", "jupyter", "trust", notebooks / "trusted.ipynb"],
-        env=environment,
+        env=surroundings(home),
         check=True,
         capture_output=True,
     )
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = home / "log.txt"
-    with log.open("w") as file:
-        server = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "jupyterlab",
-                "--no-browser",
-                "--allow-root",
-                "--ip=127.0.0.1",
-                f"--port={port}",
-                "--ServerApp.port_retries=0",
-                "--IdentityProvider.token=",
-                "--LabApp.news_url=None",
-                f"--ServerApp.root_dir={notebooks}",
-            ],
-            env=environment,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        address = f"http://127.0.0.1:{port}"
-        end = time.monotonic() + 120
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/api/status", timeout=2).close()
-                break
-            except OSError:
-                assert server.poll() is None and time.monotonic() < end, log.read_text()[-2000:]
-                time.sleep(0.2)
+    with jupyterlab(home, notebooks) as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait(20)
 
 
 def test_jupyterlab_runs_a_saved_player_on_opening_a_trusted_notebook(browser, lab):

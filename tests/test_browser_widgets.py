@@ -1,12 +1,19 @@
 """The widgets in a real browser: one JupyterLab, one notebook, pointer, keys and a microphone."""
 
-import json
-import shutil
-
 import numpy as np
 import pytest
 import soundfile
-from _lab import jupyterlab
+from _lab import (
+    chromium,
+    command,
+    in_kernel,
+    jupyterlab,
+    microphone,
+    open_lab,
+    open_notebook,
+    wait_in_kernel,
+    wait_text,
+)
 from _support import need
 
 RATE = 16000
@@ -27,21 +34,6 @@ plane""",
     "test = widgets.abx(wave(500), wave(3000), trials=5, seed=4, names=('low', 'high'))\ntest",
     "slider = widgets.trade_off(wave(500))\nslider",
 ]
-
-IN_KERNEL = """async (code) => {
-  const {kernel} = window.jupyterapp.shell.currentWidget.sessionContext.session;
-  const future = kernel.requestExecute({code, store_history: false});
-  let text = "";
-  future.onIOPub = ({content}) => { text += content.text || content.evalue || ""; };
-  await future.done;
-  return text;
-}"""
-
-READY = """() => {
-  const shown = window.jupyterapp && window.jupyterapp.shell.currentWidget;
-  return shown && shown.sessionContext && shown.sessionContext.isReady
-    && shown.sessionContext.session && shown.sessionContext.session.kernel;
-}"""
 
 
 def write_tone(path, frequency, rate, channels=1):
@@ -68,62 +60,15 @@ def page(browser, place):
     nbformat.write(notebook, notebooks / "widgets.ipynb")
     write_tone(place / "microphone.wav", MICROPHONE, 48000)
     write_tone(place / "file.wav", FILE, 44100, channels=2)
-    names = ("chromium", "chromium-browser", "google-chrome")
-    own = browser.browser_type.launch(
-        executable_path=next(filter(None, map(shutil.which, names))),
-        args=[
-            "--no-sandbox",
-            "--disable-dev-shm-usage",
-            "--autoplay-policy=no-user-gesture-required",
-            "--use-fake-ui-for-media-stream",
-            "--use-fake-device-for-media-stream",
-            f"--use-file-for-fake-audio-capture={place / 'microphone.wav'}",
-        ],
-    )
+    own = chromium(browser.browser_type, *microphone(place / "microphone.wav"))
     with jupyterlab(place, notebooks) as address:
         page = own.new_page(viewport={"width": 1200, "height": 4200})  # so that all is in sight
-        page.set_default_timeout(60_000)
-        page.complaints = []
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda said: page.complaints.append(said.text) if said.type == "error" else None,
-        )
-        page.on(
-            "request",
-            lambda asked: (
-                None
-                if asked.url.startswith((address, "data:", "blob:"))
-                else page.complaints.append(asked.url)
-            ),
-        )
-        page.goto(f"{address}/lab/tree/widgets.ipynb?reset", wait_until="commit")
-        page.wait_for_function(READY, timeout=120_000)
-        page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        page.wait_for_selector(".vqw-window", timeout=120_000)
+        page.complaints = open_lab(page, address)
+        open_notebook(page, "widgets.ipynb")
+        command(page, "notebook:run-all-cells")
+        page.wait_for_selector(".vqw-window")
         yield page
         own.close()
-
-
-def in_kernel(page, expression):
-    """The value of an expression in the notebook's kernel."""
-    answer = page.evaluate(IN_KERNEL, f"import json; print(json.dumps({expression}))")
-    return json.loads(answer)
-
-
-def wait_in_kernel(page, expression, seconds=20):
-    for _ in range(10 * seconds):
-        if in_kernel(page, f"bool({expression})"):
-            return
-        page.wait_for_timeout(100)
-    pytest.fail(f"{expression} did not come true in {seconds} s")
-
-
-def wait_text(page, selector, text):
-    page.wait_for_function(
-        "([selector, text]) => document.querySelector(selector).innerText.includes(text)",
-        arg=[selector, text],
-    )
 
 
 def test_a_dragged_point_takes_another_code_and_the_kernel_follows(page):
@@ -156,6 +101,8 @@ def test_keys_move_a_code_and_buttons_ask_the_kernel(page):
         "() => document.querySelector('[data-kind=codes][data-number=\"1\"]')"
         ".getAttribute('aria-label').includes('at 0.40, 0.30')"
     )
+    point = plane.get_by_role("button", name="point 2 at")
+    assert "vqw-on" in point.get_attribute("class")  # a ring, and the code's number in it
     plane.get_by_role("button", name="New codes").click()
     wait_in_kernel(page, "plane.codes[1] != plane.points[2]")
     plane.get_by_role("button", name="Start again").click()

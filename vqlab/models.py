@@ -184,7 +184,7 @@ def loudness(x: Tensor, stride: int) -> Tensor:
     """How loud each position is: ``x (batch, n_mels, frames)`` to ``(batch, frames / stride)``.
 
     The logarithm of the mean of ``exp(x)`` over a position's bands and frames. With decibels
-    normalised to a deviation of 16 dB, ``exp(x)`` goes with power to the 0.27, much as loudness
+    normalised to a deviation of 20 dB, ``exp(x)`` goes with power to the 0.22, much as loudness
     does (Zwicker and Fastl 1990: 0.23), so strong bands count more than weak ones.
     """
     batch, _, frames = x.shape

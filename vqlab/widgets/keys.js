@@ -27,7 +27,7 @@ function render({ model, el }) {
 
   const tune = playButton("All in a row", () => ask(-1), { class: "vqw-main" });
   const clear = button("Forget them", () => { model.set("played", []); model.save_changes(); });
-  const back = button("◀ More used codes", () => turn(-1)), on = button("Less used codes ▶", () => turn(1));
+  const back = button("◀ Keys before", () => turn(-1)), on = button("Keys after ▶", () => turn(1));
   const pageText = make("span", { role: "status" });
   const [notice, quiet] = noticeOf(model);
   root.append(make("div", { class: "vqw-row" }, back, on, pageText), board, make("p", {}, about),

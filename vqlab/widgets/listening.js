@@ -30,7 +30,9 @@ function render({ model, el }) {
     if (isA.disabled) return;
     answered = model.get("trial"); // one answer a trial, however long the kernel takes
     silence();
+    const held = [isA, isB].includes(document.activeElement);
     allow();
+    if (held) root.focus({ preventScroll: true }); // a disabled button loses the focus, and the keys with it
     model.send({ do: "answer", trial: answered, choice });
   }
 

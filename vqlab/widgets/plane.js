@@ -137,6 +137,10 @@ function render({ model, el }) {
     points.forEach((point, i) => {
       const to = codes[owners[i]];
       handles.points[i].setAttribute("transform", `translate(${x(point[0])} ${y(point[1])})`);
+      // On its code a point is a ring, so that both numbers can be read; just below it, its own stands underneath.
+      const right = x(point[0]) - x(to[0]), below = y(point[1]) - y(to[1]), on = Math.hypot(right, below) < 9;
+      handles.points[i].classList.toggle("vqw-on", on);
+      handles.points[i].lastChild.setAttribute("y", on ? -13 : Math.abs(right) < 16 && below > 0 && below < 29 ? 17 : -9);
       handles.points[i].setAttribute("aria-label", `point ${i} at ${word(point)}, gets code ${owners[i]}`);
       for (const [name, value] of Object.entries({ x1: x(point[0]), y1: y(point[1]), x2: x(to[0]), y2: y(to[1]) })) links[i].setAttribute(name, value);
     });
