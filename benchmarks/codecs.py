@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 import vqlab
-from vqlab import audio, datasets, metrics, plots
+from vqlab import audio, codec_plots, datasets, metrics
 from vqlab._paths import recordings_root
 from vqlab.checkpoints import write_whole
 from vqlab.codec import Codec
@@ -192,7 +192,7 @@ def chart(entries: Sequence[dict[str, Any]], path: Path) -> None:
             }
         )
     measures = {"stoi": "STOI", "pesq_wb": "PESQ, wide band"}
-    figure = plots.rate_quality(
+    figure = codec_plots.rate_quality(
         points, measures=measures, lines=list(dict.fromkeys(lines)) or ["vqlab"]
     )
     figure.savefig(path, dpi=110)

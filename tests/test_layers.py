@@ -14,8 +14,8 @@ FLOORS = [
     "training runs batches checkpoints experiments measures metrics evaluation "
     "codec codec_file levels entropy packing prior prior_training classifier pretrained edit "
     "result_table",
-    "cli colab commands listen live player plots reconstruct result_plots run_plots widgets "
-    "lessons",
+    "cli codec_plots colab commands listen live player plots reconstruct result_plots run_plots "
+    "widgets lessons",
 ]
 PACKAGE = ROOT / "vqlab"
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.name[:2] != "__")

@@ -10,7 +10,7 @@ import torch
 from _series import taught
 from _support import ROOT
 
-from vqlab import entropy, lessons, plots, quantize, result_table
+from vqlab import codec_plots, entropy, lessons, quantize, result_table
 from vqlab.lessons import nb09
 
 
@@ -103,7 +103,7 @@ def test_the_peers_are_the_rows_of_the_table_and_can_be_drawn():
     for point in points:
         mean, low, high = point["stoi"]
         assert low <= mean <= high and (point["kbps"] is None) == (point["family"] == "limit")
-    figure = plots.rate_quality(points, measures={"stoi": "STOI"})
+    figure = codec_plots.rate_quality(points, measures={"stoi": "STOI"})
     assert [line.get_label() for line in figure.axes[0].get_lines()].count("vqlab") == 1
 
 
