@@ -1,7 +1,7 @@
 """The exercises of notebook 09: bits of a table, of a list, of a stage, of a context.
 
 Also what the notebook reads from the measured results: :func:`results` finds them in a checkout and
-in a wheel, :func:`peers` makes points for :func:`vqlab.codec_plots.rate_quality` of the codecs' table.
+in a wheel, :func:`peers` makes points for `codec_plots.rate_quality` of the codecs' table.
 
 Notebook: 09
 """
@@ -40,7 +40,7 @@ def results(*parts: str) -> Path:
 def peers() -> list[dict[str, Any]]:
     """The codecs of ``docs/results/codecs/table.md``, without the originals.
 
-    Each is a mapping as :func:`vqlab.codec_plots.rate_quality` takes it: "name", "family", "kbps" (stored
+    Each is a mapping as `codec_plots.rate_quality` takes it: "name", "family", "kbps" (stored
     size, None for a limit without codes), "stoi" and "pesq_wb" as (mean, low, high), and the band
     that it keeps, "band" ("wb" to 8 kHz, "nb" to 4 kHz).
     """
