@@ -92,6 +92,24 @@ def test_a_picture_says_in_words_what_can_be_seen(number):
 
 
 @each
+def test_a_widget_comes_after_something_that_stays_in_a_saved_page(number):
+    seen = ""  # since the last heading
+    for cell in cells(number):
+        if cell["cell_type"] == "markdown":
+            seen = "" if cell["source"].startswith("## ") else seen
+        elif re.search(r"^(\w+ = )?(widgets\.|interact\()", cell["source"], re.MULTILINE):
+            assert "[picture:" in seen or "[player:" in seen, cell["id"]
+        seen += str(cell.get("outputs", ""))
+
+
+@each
+def test_a_cell_is_short_enough_to_be_read_at_once(number):
+    for cell in cells(number):
+        if cell["cell_type"] == "code" and "bootstrap" not in cell["metadata"].get("tags", []):
+            assert len(cell["source"].strip().splitlines()) <= 17, cell["id"]
+
+
+@each
 def test_it_has_three_exercises_or_more_and_names_their_solutions(number):
     checks = re.findall(r'lessons\.check\("([^"]+)"', code(number))
     assert len(set(checks)) >= 3
