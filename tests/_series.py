@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,3 +51,29 @@ def solutions(number: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def shapes_of_symbols(number: str) -> dict[str, list[str]]:
+    """The arrays of the table of symbols: name -> axes, such as "z_e" -> ["1", "dim", "positions"].
+
+    Rows whose names are more than names, or whose shapes are not plain, are left out.
+    """
+    table = "\n".join(sources(number, "markdown")).split("## Symbols")[1].split("## Sources")[0]
+    shapes = {}
+    for line in table.splitlines():
+        if not line.startswith("| "):
+            continue
+        *_, code, shape, _ = line.strip("| ").split(" | ")
+        names, found = re.findall(r"`([A-Za-z_]\w*)`", code), re.findall(r"\(([\w, /+]*)\)", shape)
+        if re.sub(r"`\w+`|[,\s]", "", code) or len(found) not in (1, len(names)):
+            continue
+        for name, axes in zip(names, found * len(names), strict=False):
+            shapes[name] = [axis.strip() for axis in axes.split(",") if axis.strip()]
+    return shapes
+
+
+def fits(axes: list[str], shape: list[int]) -> bool:
+    """Whether an array has these axes: as many, and a number where the table has one."""
+    return len(axes) == len(shape) and all(
+        not axis.isdigit() or int(axis) == length for axis, length in zip(axes, shape, strict=True)
+    )

@@ -20,6 +20,7 @@ from _lab import (
     wait_in_kernel,
     wait_playing,
 )
+from _series import notebook
 from _support import ROOT, need
 from PIL import Image
 
@@ -65,29 +66,27 @@ def lab(browser, tmp_path_factory):
     notebooks = place / "notebooks"
     notebooks.mkdir()
     for number in SERIES:
-        (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
-        notebook = nbformat.read(path, as_version=4)
-        for cell in notebook.cells:
+        bare = nbformat.read(notebook(number), as_version=4)
+        for cell in bare.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
-        nbformat.write(notebook, notebooks / path.name)
+        nbformat.write(bare, notebooks / notebook(number).name)
     waveform, rate = audio.load(VOICE)
     audio.save(place / "voice.wav", audio.resample(waveform, rate, 48_000), 48_000)
     own = chromium(browser.browser_type, *microphone(place / "voice.wav"))
     with jupyterlab(place, notebooks) as address:
         page = own.new_page(viewport={"width": 1280, "height": 860})
         page.route(BADGE, lambda route: route.fulfill(content_type="image/svg+xml", body=""))
-        yield page, open_lab(page, address), notebooks
+        yield page, open_lab(page, address)
         own.close()
 
 
 @contextmanager
-def notebook(lab, number):
+def opened(lab, number):
     """The page with this notebook; nothing may have complained when it is left."""
-    page, complaints, notebooks = lab
+    page, complaints = lab
     complaints.clear()
-    (path,) = notebooks.glob(f"{number}_*.ipynb")
-    open_notebook(page, path.name)
+    open_notebook(page, notebook(number).name)
     try:
         yield page
     finally:
@@ -154,7 +153,7 @@ def colours(page, name):
 
 
 def test_start_here_plays_and_switches_between_versions(lab):
-    with notebook(lab, "00") as page:
+    with opened(lab, "00") as page:
         run_all(page)
         player = find(page, "nb00-hear-player").locator(".vqlab-player[data-ready]")
         player.locator(".vq-loop").click()  # one second is soon over
@@ -174,11 +173,9 @@ def test_start_here_plays_and_switches_between_versions(lab):
 
 
 def test_a_slider_of_time_and_frequency_draws_another_picture(lab):
-    with notebook(lab, "02") as page:
+    with opened(lab, "02") as page:
+        run_all(page)
         cell = find(page, "nb02-s6-slider")
-        command(page, "notebook:run-all-above")
-        find(page, "nb02-s6-slider")
-        command(page, "notebook:run-cell")
         image, slider = cell.locator("img").first, cell.get_by_role("slider")
         image.wait_for()
         before = image.get_attribute("src")
@@ -189,12 +186,11 @@ def test_a_slider_of_time_and_frequency_draws_another_picture(lab):
             " return image && image.src !== before; }",
             arg=[cell.element_handle(), before],
         )
-        assert all(not errors for _, _, errors in page.evaluate(CELLS))
         picture(page, "02_window", slider)
 
 
 def test_the_vq_layer_follows_a_dragged_point(lab):
-    with notebook(lab, "05") as page:
+    with opened(lab, "05") as page:
         run_all(page)
         plane = find(page, "nb05-s1-move-plane").locator(".vqw-plane")
         point = plane.get_by_role("button", name="point 5 at")
@@ -212,7 +208,7 @@ def test_the_vq_layer_follows_a_dragged_point(lab):
 
 
 def test_a_blind_trial_of_the_ladder_is_answered(lab):
-    with notebook(lab, "07") as page:
+    with opened(lab, "07") as page:
         run_all(page)
         test = find(page, "nb07-s6-abx-run").locator(".vqw-listening")
         test.locator(".vqw-three .vqw-main").click()  # X
@@ -229,7 +225,7 @@ def test_a_blind_trial_of_the_ladder_is_answered(lab):
 
 
 def test_a_voice_from_the_microphone_goes_through_the_whole_notebook(lab):
-    with notebook(lab, "10") as page:
+    with opened(lab, "10") as page:
         find(page, "nb10-mine")
         command(page, "notebook:run-all-above")
         recorder = find(page, "nb10-recorder").locator(".vqw-recording")
@@ -245,7 +241,7 @@ def test_a_voice_from_the_microphone_goes_through_the_whole_notebook(lab):
 
 
 def test_codes_are_clicked_and_keys_pressed(lab):
-    with notebook(lab, "12") as page:
+    with opened(lab, "12") as page:
         run_all(page)
         keys = find(page, "nb12-keyboard").locator(".vqw-keys")
         keyboard = value(page, "nb12-keyboard")
@@ -255,7 +251,7 @@ def test_codes_are_clicked_and_keys_pressed(lab):
         wait_in_kernel(page, f"{keyboard}.played == [{keyboard}.board[k]['code'] for k in (3, 11)]")
         page.wait_for_function("() => window.vqlabPlayers.playing")
         picture(page, "12_keyboard", keys)
-        find(page, "nb12-strip")
+        page.wait_for_function("() => !window.vqlabPlayers.playing")  # the key has faded
         strip = find(page, "nb12-strip").locator(".vqw-strip")
         edited = value(page, "nb12-strip")
         strip.get_by_role("gridcell").nth(7).click()

@@ -228,6 +228,5 @@ def test_the_plain_text_form_names_the_versions():
 
 
 def test_the_blind_test_is_at_hand_here_too():
-    assert listen.abx is widgets.abx
-    with pytest.raises(AttributeError, match="listen"):
-        listen.abz  # noqa: B018
+    test = listen.abx(word(), -word(), 8000, trials=3, names=("up", "down"))
+    assert isinstance(test, widgets.ABX) and test.trials == 3

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .plots import _MARKERS, BLUE, GREEN, ORANGE, PINK, SKY, _figure
+from .plots import BLUE, GREEN, MARKERS, ORANGE, PINK, SKY, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,8 +45,8 @@ def rate_quality(
         raise ValueError("No point has a rate in kbit/s; give at least one codec's.")
     others = sorted({point["family"] for point in rated} - set(lines))
     families = [*lines, *others]  # so that a family keeps its look where there is no line
-    looks = dict(zip(families, zip(_COLORS * 3, _MARKERS * 3, strict=False), strict=False))
-    figure = _figure(8.2, 0.6 + 4.6 * len(measures))
+    looks = dict(zip(families, zip(_COLORS * 3, MARKERS * 3, strict=False), strict=False))
+    figure = new_figure(8.2, 0.6 + 4.6 * len(measures))
     axes = figure.subplots(len(measures), 1, sharex=True, squeeze=False)[:, 0]
     rates = [point["kbps"] for point in rated]
     for ax, (measure, title) in zip(axes, measures.items(), strict=True):

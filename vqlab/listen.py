@@ -6,7 +6,6 @@ comparison. All versions are brought to the level of the first, because of two v
 one sounds better; one common gain then keeps every one from clipping; the versions run in step, so
 that switching changes nothing but the version; and the pictures share one colour scale. Without
 its script (a notebook that is not trusted) labels, pictures and plain audio controls remain.
-``listen.abx`` is the blind test of two versions, :func:`vqlab.widgets.abx`.
 
 Notebook: 00
 """
@@ -23,14 +22,6 @@ from .player import Player, Version
 
 SILENCE_DB = -75.0
 """Sounds with a level below this (dBFS) count as silent and are never turned up."""
-
-
-def __getattr__(name: str) -> Any:
-    if name == "abx":  # only when it is asked for: it draws in anywidget
-        from .widgets import abx
-
-        return abx
-    raise AttributeError(f"module 'vqlab.listen' has no attribute {name!r}")
 
 
 def compare(
@@ -80,6 +71,13 @@ def compare(
 def play(waveform: Any, sample_rate: int = 16000, label: str = "sound") -> Player:
     """A player for one sound, with its picture: see :func:`compare`."""
     return compare({label: waveform}, sample_rate)
+
+
+def abx(*sounds_and_rate: Any, **options: Any) -> Any:
+    """A blind test of two sounds: see :func:`vqlab.widgets.abx`, which takes the same."""
+    from .widgets import abx  # late: it draws in anywidget
+
+    return abx(*sounds_and_rate, **options)
 
 
 def active_level(samples: np.ndarray, sample_rate: int, *, like: np.ndarray | None = None) -> float:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
 """Colours of lines: five of Okabe and Ito's eight."""
 
-_MARKERS = ["D", "o", "s", "^", "v"]
+MARKERS = ["D", "o", "s", "^", "v"]
 
 RANGE_DB = 70.0
 """Pictures of spectrograms reach this many decibels below the loudest point shown."""
@@ -116,7 +116,7 @@ def compare_spectrograms(
     values = {name: _array(db, 2, "A spectrogram") for name, db in spectrograms.items()}
     vmax = max(float(db.max()) for db in values.values()) if vmax is None else vmax
     vmin = vmax - RANGE_DB if vmin is None else vmin
-    figure = _figure(6.4, 0.5 + 1.7 * len(values))
+    figure = new_figure(6.4, 0.5 + 1.7 * len(values))
     axes = figure.subplots(len(values), 1, sharex=True, squeeze=False)[:, 0]
     for ax, (name, db) in zip(axes, values.items(), strict=True):
         spectrogram(db, config, ax, kind=kind, vmin=vmin, vmax=vmax, title=name, colorbar=False)
@@ -265,14 +265,14 @@ def _array(values: Any, dimensions: int, what: str) -> np.ndarray:
     return array
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     from matplotlib import pyplot
 
     return pyplot.figure(figsize=(width, height), layout="constrained")
 
 
 def _axes(width: float, height: float) -> Axes:
-    return _figure(width, height).subplots()
+    return new_figure(width, height).subplots()
 
 
 def _titled(ax: Axes, title: str | None) -> Axes:

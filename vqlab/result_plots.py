@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .plots import _MARKERS, BLUE, GREEN, ORANGE, PINK, SKY, Picture, _figure, show
+from .plots import BLUE, GREEN, MARKERS, ORANGE, PINK, SKY, Picture, new_figure, show
 from .result_table import MODELS, Curve, Row, as_text, curves, one_dataset, published, some
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 COLORS = {
     "vq": BLUE, "ae": ORANGE, "rvq": GREEN, "fsq": PINK, "vae": SKY, "inversion": "0.3",
 }  # fmt: skip
-SHAPES = [*_MARKERS[1:], "D", "P", "X", "*"]
+SHAPES = [*MARKERS[1:], "D", "P", "X", "*"]
 _DASHES = ["-", "--", ":", "-."]
 
 
@@ -53,7 +53,7 @@ def error_against_latent(rows: Sequence[Row]) -> Figure:
         panels = [(f"{title}\ngrey: {note}", ours, theirs)]
     else:
         panels = [(title, ours, []), (note, [], theirs)][: 2 if theirs else 1]
-    figure = _figure(8.2, 0.3 + 3.5 * len(panels))
+    figure = new_figure(8.2, 0.3 + 3.5 * len(panels))
     figure.get_layout_engine().set(wspace=0.0, w_pad=0.03)  # type: ignore[union-attr, call-arg]
     parts = figure.subfigures(len(panels), 1, squeeze=False)[:, 0]
     for part, (title, strong, grey) in zip(parts, panels, strict=True):
@@ -142,7 +142,7 @@ def error_against_rate(rows: Sequence[Row]) -> Figure:
     wanted = [key for key in (("db", "stoi") if sound else ("sse",)) if panels[key]]
     wanted = wanted or [key for key in names if panels[key]][:1]
     some(wanted, f"No run of the table has {x} and an error")
-    figure = _figure(8.2, 0.9 + 3.6 * len(wanted))
+    figure = new_figure(8.2, 0.9 + 3.6 * len(wanted))
     axes = figure.subplots(len(wanted), 1, sharex=True, squeeze=False)[:, 0]
     # One look a label, the same in every panel even where a curve is missing from one of them.
     first = {curve.label: curve for key in wanted for curve in panels[key]}

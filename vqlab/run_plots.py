@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .plots import BLUE, GREEN, ORANGE, PINK, SKY, _figure, _numpy
+from .plots import BLUE, GREEN, ORANGE, PINK, SKY, _numpy, new_figure
 from .result_plots import COLORS, SHAPES, legend, plain, with_alt
 from .result_table import MODELS, Row, chosen, label_of, some
 
@@ -53,7 +53,7 @@ def reconstructions(
         pictures[title] = _numpy(errors[f"{run}.reconstruction"])
     columns = len(pictures) + 1 if len(pictures) < 4 else 3
     lines = math.ceil((len(pictures) + 1) / columns)
-    figure = _figure(8.2, 0.8 + 2.3 * lines)
+    figure = new_figure(8.2, 0.8 + 2.3 * lines)
     grid = figure.add_gridspec(lines, columns)
     look: dict[str, Any] = {"cmap": "gray", "aspect": "equal", "origin": "upper"}
     if sound:  # the lowest frequency is the first row, and belongs below
@@ -91,7 +91,7 @@ def loss(rows: Sequence[Row], histories: Mapping[str, Reports]) -> Figure:
     """
     rows = some([row for row in rows if histories.get(row["run"])], "No run has a report")
     models = [row["model"] for row in rows]
-    figure = _figure(8.2, 5.6)
+    figure = new_figure(8.2, 5.6)
     axes = figure.subplots(2, 1, sharex=True)
     labels = []
     for place, row in enumerate(rows):
@@ -134,7 +134,7 @@ def codebook_usage(rows: Sequence[Row], histories: Mapping[str, Reports]) -> Fig
     named = [row for row in rows if _series(histories.get(row["run"], []), "used")[0].size]
     some(named, "No run of the table reports codes (`used` in its metrics.jsonl)")
     named = sorted(named, key=lambda row: (list(MODELS).index(row["model"]), row["K"] or 0))
-    figure = _figure(8.2, 5.6)
+    figure = new_figure(8.2, 5.6)
     axes = figure.subplots(2, 1, sharex=True)
     said = []
     for ax, key in zip(axes, ("used", "entropy_bits"), strict=True):

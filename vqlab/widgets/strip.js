@@ -13,7 +13,7 @@ function render({ model, el }) {
     return cell;
   }));
   cells.forEach((row, stage) => grid.append(make("div", { role: "row", class: "vqw-line" },
-    make("span", { class: "vqw-head", role: "rowheader" }, "stage " + stage), make("span", { class: "vqw-cells", role: "presentation" }, ...row))));
+    make("span", { class: "vqw-head", role: "rowheader" }, "stage " + (stage + 1)), make("span", { class: "vqw-cells", role: "presentation" }, ...row))));
   const every = positions > 60 ? 10 : 5;
   const ruler = make("span", { class: "vqw-cells", "aria-hidden": "true" }, ...Array.from({ length: positions }, (_, p) =>
     make("span", { class: "vqw-place" }, p % every ? "" : String(p))));
@@ -71,7 +71,7 @@ function render({ model, el }) {
     number.max = sizes[place.stage] - 1;
     number.value = code;
     take.disabled = place.stage === 0;
-    where.textContent = `Position ${place.position} (${(place.position * seconds).toFixed(2)} s), stage ${place.stage}, code 0 to ${sizes[place.stage] - 1}:`;
+    where.textContent = `Position ${place.position} (${(place.position * seconds).toFixed(2)} s), stage ${place.stage + 1}, code 0 to ${sizes[place.stage] - 1}:`;
   }
 
   grid.addEventListener("keydown", (event) => {
@@ -99,7 +99,7 @@ function render({ model, el }) {
       cell.textContent = code < 0 ? "·" : String(code);
       cell.classList.toggle("vqw-changed", changed);
       cell.classList.toggle("vqw-none", code < 0);
-      cell.setAttribute("aria-label", `position ${p}, stage ${s}: ${code < 0 ? "no code" : "code " + code}${changed ? ", was " + original[s][p] : ""}`);
+      cell.setAttribute("aria-label", `position ${p}, stage ${s + 1}: ${code < 0 ? "no code" : "code " + code}${changed ? ", was " + original[s][p] : ""}`);
     }));
     describe();
   }), follow(model, ["_picture"], () => {
