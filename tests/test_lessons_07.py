@@ -6,10 +6,10 @@ import math
 import pytest
 import torch
 from _series import solutions, sources, taught
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from vqlab import listen, models, networks, quantize, training
+from vqlab import models, networks, quantize, training
 from vqlab.widgets import listening
 
 D = 3
@@ -111,23 +111,16 @@ def test_the_p_value_counts_the_rows_of_coin_tosses(n):
 
 def test_twelve_of_sixteen_is_the_number_in_the_prose():
     text = "\n".join(sources("07", "markdown"))
-    assert "(1820 + 560 + 120 + 16 + 1) / 65536 = 2517 / 65536" in text
+    assert "(1820 + 560 + 120 + 16 + 1) / 65536 = 0.0384" in text
     assert [math.comb(16, k) for k in range(12, 17)] == [1820, 560, 120, 16, 1]
     assert SOLUTIONS.p_value(12, 16) == 2517 / 65536
     assert round(100 * SOLUTIONS.p_value(12, 16), 1) == 3.8
 
 
-@settings(deadline=None, max_examples=50)
-@given(st.floats(0.01, 3.0), st.floats(0.01, 3.0), st.integers(0, 100))
-def test_matched_sounds_have_one_rms_level(a, b, seed):
-    draw = torch.Generator().manual_seed(seed)
-    x, reference = a * torch.randn(400, generator=draw), b * torch.randn(700, generator=draw)
-    matched = SOLUTIONS.match_level(x, reference)
-    assert float(matched.pow(2).mean()) == pytest.approx(float(reference.pow(2).mean()), rel=1e-4)
-
-
-def test_match_level_agrees_with_the_player_on_steady_sounds():
-    tone = 0.1 * torch.sin(torch.arange(16000) * 0.3)
-    player = listen.compare({"a": tone, "b": tone / 4})
-    gain = float(SOLUTIONS.match_level(tone / 4, tone).abs().max() / (tone / 4).abs().max())
-    assert player.versions[1].gain_db == pytest.approx(20 * math.log10(gain), abs=0.01)
+@given(st.integers(1, 200))
+def test_the_fewest_right_answers_are_few_enough_and_not_fewer(trials):
+    right = SOLUTIONS.fewest(trials)
+    if right is None:
+        assert trials < 5
+    else:
+        assert SOLUTIONS.p_value(right, trials) < 0.05 <= SOLUTIONS.p_value(right - 1, trials)

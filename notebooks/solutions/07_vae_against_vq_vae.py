@@ -15,12 +15,12 @@ def three_rates(positions_per_second, D, kl, K):
     return tuple(positions_per_second * b for b in bits)
 
 
-def match_level(x, reference):
-    return x * (reference.pow(2).mean() / x.pow(2).mean()).sqrt()
-
-
 def p_value(right, trials):
     return sum(math.comb(trials, k) for k in range(right, trials + 1)) / 2**trials
+
+
+def fewest(trials):
+    return next((right for right in range(trials + 1) if p_value(right, trials) < 0.05), None)
 
 
 if __name__ == "__main__":

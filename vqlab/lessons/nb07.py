@@ -1,4 +1,4 @@
-"""The exercises of notebook 07: bits of three bottlenecks, equal levels, the blind test.
+"""The exercises of notebook 07: bits of three bottlenecks, the blind test.
 
 Notebook: 07
 """
@@ -109,44 +109,6 @@ three_rates = Exercise(
 )
 
 
-def _match(x: Tensor, reference: Tensor) -> Tensor:
-    return x * (reference.pow(2).mean() / x.pow(2).mean()).sqrt()
-
-
-_loud = torch.tensor([0.5, -0.25, 0.8, -0.6, 0.1, 0.0])
-_soft = torch.tensor([0.1, 0.05, -0.2, 0.1])
-match_level = Exercise(
-    probe=lambda fn: (fn(_soft.clone(), _loud.clone()), fn(_loud.clone(), _soft.clone())),
-    right=_match,
-    mistakes=(
-        (
-            lambda x, r: x * r.abs().max() / x.abs().max(),
-            "you match the peaks; loudness goes with the RMS level.",
-        ),
-        (
-            lambda x, r: x * r.pow(2).mean() / x.pow(2).mean(),
-            "this is the ratio of the powers: amplitudes need its square root.",
-        ),
-        (
-            lambda x, r: x * (x.pow(2).mean() / r.pow(2).mean()).sqrt(),
-            "the ratio is upside down: a soft x must become louder.",
-        ),
-        (
-            lambda x, r: x * (r.pow(2).sum() / x.pow(2).sum()).sqrt(),
-            "you add up where a mean is wanted: the longer sound would count as louder.",
-        ),
-        (
-            lambda x, r: r * (x.pow(2).mean() / r.pow(2).mean()).sqrt(),
-            "you change the reference; `x` is to be changed.",
-        ),
-    ),
-    hints=(
-        "RMS is the root of the mean of the squares. Which factor takes one to the other?",
-        "x * (reference.pow(2).mean() / x.pow(2).mean()).sqrt()",
-    ),
-)
-
-
 def _p(right: int, trials: int) -> float:
     return sum(comb(trials, k) for k in range(right, trials + 1)) / 2**trials
 
@@ -182,9 +144,45 @@ p_value = Exercise(
 )
 
 
+def _fewest(trials: int, level: float = 0.05) -> int | None:
+    return next((right for right in range(trials + 1) if _p(right, trials) < level), None)
+
+
+fewest = Exercise(
+    probe=lambda fn: [fn(trials) for trials in (16, 10, 5, 100, 4)],
+    right=_fewest,
+    mistakes=(
+        (
+            lambda n: None if _fewest(n) is None else _fewest(n) - 1,
+            "one too few: this is the largest number that a guesser still reaches too often.",
+        ),
+        (
+            lambda n: _fewest(n) or n,
+            "of 4 trials a guesser gets all right once in 16, 0.0625: there `None` is the answer.",
+        ),
+        (
+            lambda n: next((k for k in range(n // 2, n + 1) if comb(n, k) / 2**n < 0.05), None),
+            "this looks at *exactly* so many right; use the p-value, which counts more right, too.",
+        ),
+        (
+            lambda n: _fewest(n, 0.025),
+            "this asks for a p-value below 0.025; here only many right answers count, so 0.05.",
+        ),
+        (
+            lambda n: math.ceil(0.95 * n),
+            "95 % right answers are not a p-value of 0.05.",
+        ),
+    ),
+    hints=(
+        "Try right = 0, 1, 2, … in turn. The p-value falls; where is it below 0.05 first?",
+        "`next((right for right in range(trials + 1) if p_value(right, trials) < 0.05), None)`",
+    ),
+)
+
+
 EXERCISES = {
     "kl-bits": kl_bits,
     "three-rates": three_rates,
-    "match-level": match_level,
     "p-value": p_value,
+    "fewest": fewest,
 }
