@@ -153,7 +153,7 @@ fewest = Exercise(
     right=_fewest,
     mistakes=(
         (
-            lambda n: None if _fewest(n) is None else _fewest(n) - 1,
+            lambda n: (_fewest(n) or 0) - 1 if _fewest(n) else None,
             "one too few: this is the largest number that a guesser still reaches too often.",
         ),
         (
