@@ -20,10 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqlab import datasets, metrics, packing, training
-from vqlab.checkpoints import write_whole
-from vqlab.codec import Codec, Recipe
+from vqlab import datasets, metrics, training
+from vqlab.codec import Codec, Recipe, packing
 from vqlab.features import Features
+from vqlab.files import write_whole
 from vqlab.spectral import MelConfig
 
 # codec, sound to code, bare clip that the rate is for, kbit/s -> codes of the sound
@@ -61,7 +61,7 @@ def even(codec: Codec, sound: Tensor, clip: Tensor, kbps: float) -> Tensor:
 
 
 def stored_bytes(codec: Codec, clip: Tensor, codes: Tensor) -> int:
-    """The size of the packed file of ``clip`` with these codes."""
+    """The size of the packed file of `clip` with these codes."""
     return packing.overhead(len(clip)) + len(codec.tables.encode(codes[0].numpy()))
 
 
@@ -106,7 +106,7 @@ def main() -> None:
     for name, (start, loss) in ways.items():
         torch.manual_seed(0)
         codec = Codec(Recipe("variable_speech"), Features(MelConfig(hop_length=160)))
-        learned, chosen_by = codec.normalise_all(sets["train"]), codec.normalise_all(few)
+        learned, chosen_by = training.levelled(codec, sets["train"]), training.levelled(codec, few)
         codec.features = codec.features.fitted(learned)
         folder = arguments.runs / name.replace(" ", "-")
         if start and not (folder / "last.safetensors").exists():

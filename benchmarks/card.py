@@ -18,9 +18,9 @@ from torch import Tensor
 
 import vqlab
 from vqlab import datasets, metrics
-from vqlab.checkpoints import write_whole
+from vqlab.audio.loudness import loudest
 from vqlab.codec import Codec
-from vqlab.levels import loudest
+from vqlab.files import write_whole
 
 PAD = 8000
 FEWEST = 5  # clips of a word; rarer ones are put together

@@ -31,12 +31,12 @@ import torch
 from torch import Tensor
 
 import vqlab
-from vqlab import audio, codec_plots, datasets, metrics
-from vqlab._paths import recordings_root
-from vqlab.checkpoints import write_whole
+from vqlab import audio, datasets, metrics
 from vqlab.codec import Codec
+from vqlab.codec.packing import unpack
 from vqlab.datasets import Item
-from vqlab.packing import unpack
+from vqlab.files import recordings_root, write_whole
+from vqlab.plots import rates as codec_plots
 
 from peers import RATE, Coded, Coder, installed, padded  # isort: skip
 from scoring import Listener, Results, score_all, summarise  # isort: skip
@@ -100,7 +100,7 @@ class Uncoded:
 
 
 class Ours:
-    """vqlab at the best setting whose file of the bare clip is at most ``kbps``."""
+    """vqlab at the best setting whose file of the bare clip is at most `kbps`."""
 
     family, band, delay = "vqlab", "wb", 0
 

@@ -2,9 +2,9 @@
 
     VQLAB_DATA=... python benchmarks/files.py --out docs/results/files
 
-Writes ``sizes.md`` (the clips of ``benchmarks/clips_words.txt``; Opus where ``opusenc`` is
-installed), ``damage.md`` (every value of every byte, and every cut, of several files) and
-``hour.md`` (a sound of an hour, made of the bundled words, through the command line: peak memory
+Writes `sizes.md` (the clips of `benchmarks/clips_words.txt`; Opus where `opusenc` is
+installed), `damage.md` (every value of every byte, and every cut, of several files) and
+`hour.md` (a sound of an hour, made of the bundled words, through the command line: peak memory
 and time of each direction, beside ten minutes).
 """
 
@@ -25,9 +25,9 @@ import soundfile
 import torch
 
 import vqlab
-from vqlab import audio, datasets, metrics, packing
-from vqlab._paths import recordings_root
-from vqlab.checkpoints import write_whole
+from vqlab import audio, datasets, metrics
+from vqlab.codec import packing
+from vqlab.files import recordings_root, write_whole
 
 CLIPS = Path(__file__).with_name("clips_words.txt")
 RATES = (0.5, 0.75, 1.0, 1.65)

@@ -1,6 +1,6 @@
 """Pictures of a grid of trainings, from its evaluation table.
 
-Reads what ``python -m vqlab evaluate GRID_FOLDER`` wrote there (results.csv, results.md and
+Reads what `python -m vqlab evaluate GRID_FOLDER` wrote there (results.csv, results.md and
 errors.safetensors) and the reports of its runs (metrics.jsonl), and writes the table, the pictures
 and a page with both to a folder that can be committed.
 
@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vqlab.checkpoints import load_tensors, write_whole
-from vqlab.result_plots import error_against_latent, error_against_rate, picture
-from vqlab.result_table import Row, chosen, read_table
-from vqlab.run_plots import codebook_usage, loss, reconstructions
+from vqlab.experiments.plots import error_against_latent, error_against_rate, picture
+from vqlab.experiments.run_plots import codebook_usage, loss, reconstructions
+from vqlab.experiments.table import Row, chosen, read_table
+from vqlab.files import load_tensors, write_whole
 
 MOST = 8  # runs whose use of codes is drawn
 

@@ -3,7 +3,7 @@
     python benchmarks/inversion.py [--clips 24] [--folder DIR] [--threads 1]
 
 Clips are peak-normalised and one second long: those of a folder; or else test words of Speech
-Commands where ``VQLAB_DATA`` or the download folder holds them; or else the bundled words.
+Commands where `VQLAB_DATA` or the download folder holds them; or else the bundled words.
 Columns: PESQ wide-band against the clip; SC, the spectral convergence on 512/128 whatever the
 method's own window is (both are means over clips); and milliseconds of computing per second of
 sound, which depend on the machine and what else it does: compare them within one table only.
@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vqlab import datasets, inversion, measures, spectral
+from vqlab import datasets, inversion, spectral
+from vqlab.metrics import measures
 from vqlab.spectral import MelConfig
 
 RULER = MelConfig()  # spectral convergence is measured with this one for all

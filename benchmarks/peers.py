@@ -1,9 +1,9 @@
 """Other people's speech codecs as functions: Codec2, Opus and Speex through their own programs.
 
-The one idea: every codec is one call, ``code(clip) -> Coded``, so that whoever scores them needs to
+The one idea: every codec is one call, `code(clip) -> Coded`, so that whoever scores them needs to
 know nothing else. Each clip gets half a second of digital silence on both sides, goes through the
 encoder and decoder as 16-bit sound, and comes back at 16 kHz, still late by the codec's delay; two
-rates stand beside it, of the payload and of the stored file. :func:`delay_of` measures the delay.
+rates stand beside it, of the payload and of the stored file. `delay_of` measures the delay.
 Formats read here: Ogg pages (RFC 3533), Opus packets (RFC 6716, section 3.1, and RFC 7845).
 
 Used by benchmarks/codecs.py.
@@ -51,7 +51,7 @@ class Coded:
 
 
 class Coder(Protocol):
-    """What can be scored. ``delay`` in samples where it is known, None where it is measured."""
+    """What can be scored. `delay` in samples where it is known, None where it is measured."""
 
     name: str
     family: str
@@ -60,7 +60,7 @@ class Coder(Protocol):
     delay: int | None
 
     def code(self, clip: Tensor) -> Coded:
-        """``clip (samples,)`` at 16 kHz, coded and decoded."""
+        """`clip (samples,)` at 16 kHz, coded and decoded."""
         ...
 
 
@@ -180,7 +180,7 @@ def installed() -> tuple[list[Coder], dict[str, str]]:
 
 
 def padded(clip: Tensor) -> Tensor:
-    """``clip (samples,)`` with half a second of digital silence before and after it."""
+    """`clip (samples,)` with half a second of digital silence before and after it."""
     return F.pad(clip, (PAD, PAD))
 
 
@@ -278,7 +278,7 @@ def opus_seconds(packet: bytes) -> float:
 
 
 def opus_kbps(data: bytes, start: float, end: float) -> float:
-    """Rate of the packets that cover ``start`` to ``end`` seconds of an Opus file's sound.
+    """Rate of the packets that cover `start` to `end` seconds of an Opus file's sound.
 
     A packet that reaches over an edge counts by its share within.
     """
@@ -326,7 +326,7 @@ def _envelope(waveform: Tensor) -> Tensor:
 
 
 def _correlation(x: Tensor, y: Tensor, most: int) -> Tensor:
-    """Fit of ``x`` and ``y (rows, n)``, moved by -most … most steps, 1 where they are alike."""
+    """Fit of `x` and `y (rows, n)`, moved by -most … most steps, 1 where they are alike."""
     n = x.shape[-1]
     size = 2 ** math.ceil(math.log2(2 * n))
     product = torch.fft.rfft(x, size).conj() * torch.fft.rfft(y, size)

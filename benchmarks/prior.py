@@ -30,9 +30,9 @@ from torch import Tensor
 
 import vqlab
 from vqlab import metrics, spectral
-from vqlab.checkpoints import write_whole
-from vqlab.classifier import load_classifier
 from vqlab.codec import Codec
+from vqlab.files import write_whole
+from vqlab.metrics.classifier import load_classifier
 from vqlab.prior import Prior, load_prior, voice
 from vqlab.quantize import CodebookStats
 
@@ -75,9 +75,9 @@ def picture(codec: Codec, codes: Tensor) -> Tensor:
 
 
 def distances(a: Tensor, b: Tensor, *, shift: int = 10) -> Tensor:
-    """RMS difference in dB of each picture of ``a`` and each of ``b`` at the best shift: (n, m).
+    """RMS difference in dB of each picture of `a` and each of `b` at the best shift: (n, m).
 
-    ``a`` is moved by up to ``shift`` frames; what moves in is silence.
+    `a` is moved by up to `shift` frames; what moves in is silence.
     """
     n, bands, frames = a.shape
     best = torch.full((n, len(b)), math.inf)
@@ -96,7 +96,7 @@ def nearest(pictures: Tensor, training: Tensor) -> Tensor:
 
 
 def equal_codes(codes: Tensor, versions: Tensor, *, shift: int = 2) -> Tensor:
-    """Largest share of equal codes with any training row, moved by up to ``shift``: (n,).
+    """Largest share of equal codes with any training row, moved by up to `shift`: (n,).
 
     codes : (n, stages, positions); versions : (versions, m, stages, positions)
     """
@@ -130,7 +130,7 @@ def share_heard(heard: Sequence[str], words: Sequence[str], word: str | None = N
 
 
 def balanced(codes: Tensor, labels: list[str], words: Sequence[str], most: int) -> tuple:
-    """Up to ``most`` rows of each word, the first ones: codes and words."""
+    """Up to `most` rows of each word, the first ones: codes and words."""
     rows = [
         row
         for word in words
@@ -150,7 +150,7 @@ def training_tool():
 
 
 def draws(prior: Prior, each: int, **options) -> tuple[Tensor, list[str]]:
-    """``each`` rows of every word the prior knows, and the words."""
+    """`each` rows of every word the prior knows, and the words."""
     rows = [prior.sample(word, each, seed=n, **options) for n, word in enumerate(prior.words)]
     return torch.cat(rows), [word for word in prior.words for _ in range(each)]
 

@@ -32,20 +32,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vqlab import datasets, metrics, training
-from vqlab.checkpoints import write_whole
-from vqlab.codec import Codec, Recipe
-from vqlab.features import Features
-from vqlab.models import Autoencoder
-from vqlab.networks import Decoder1d, Encoder1d
-from vqlab.quantize import CodebookStats, VectorQuantizer, straight_through
-from vqlab.quantizer_variants import (
+from benchmarks.quantizer_variants import (
     CosineQuantizer,
     FiniteScalarStage,
     ResidualStack,
     SimVectorQuantizer,
     rotate_to,
 )
+from vqlab import datasets, metrics, training
+from vqlab.codec import Codec, Recipe
+from vqlab.features import Features
+from vqlab.files import write_whole
+from vqlab.models import Autoencoder
+from vqlab.networks import Decoder1d, Encoder1d
+from vqlab.quantize import CodebookStats, VectorQuantizer, straight_through
 
 DIM, CODES, STAGES = 64, 1024, 3
 RATES = (5e-4, 1e-3)  # learning rates that are tried
@@ -233,7 +233,7 @@ def prepare(runs: Path, out: Path, limit: int) -> Bench:
         split: datasets.load("speech_commands", split, words="all", seconds=1.0)
         for split in ("train", "validation", "test")
     }
-    waveforms = {split: codec.normalise_all(data) for split, data in sets.items()}
+    waveforms = {split: training.levelled(codec, data) for split, data in sets.items()}
     codec.features = codec.features.fitted(waveforms["train"])
     clips = datasets.load("speech_commands", "test", words="all", seconds=1.0, limit=limit)
     return Bench(codec, waveforms, list(clips), runs, out)

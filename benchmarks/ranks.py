@@ -28,9 +28,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vqlab import distributed, metrics, models, training
-from vqlab.checkpoints import load_tensors, save_tensors, write_whole
+from vqlab import metrics, models, processes, training
 from vqlab.features import Features
+from vqlab.files import load_tensors, save_tensors, write_whole
 from vqlab.quantize import FiniteScalarQuantizer, VectorQuantizer
 from vqlab.spectral import MelConfig
 
@@ -138,10 +138,10 @@ CASES = {
 
 def train(case: Case, steps: int | None, out: Path | None = None, **options: Any) -> Any:
     """Train the case's model, by however many processes there are; returns it and the run."""
-    torch.manual_seed(distributed.rank())  # the ranks start apart: fit must bring them together
+    torch.manual_seed(processes.rank())  # the ranks start apart: fit must bring them together
     model = case.model()
     torch.manual_seed(0)
-    if distributed.is_main():
+    if processes.is_main():
         model = case.model()
     options = {"report_every": steps} | case.options | options
     run = training.fit(
@@ -157,7 +157,7 @@ def train_all(folder: Path, names: Sequence[str], steps: int) -> None:
         began = time.process_time()
         model, run = train(CASES[name], steps)
         metadata = {"history": json.dumps(run.history), "seconds": str(time.process_time() - began)}
-        path = folder / f"{name}.{distributed.rank()}of{distributed.world_size()}.safetensors"
+        path = folder / f"{name}.{processes.rank()}of{processes.world_size()}.safetensors"
         save_tensors(model.state_dict(), path, metadata)
 
 
@@ -200,10 +200,10 @@ def table(rows: Sequence[Row]) -> str:
     return metrics.markdown_table(columns, cells) + "\n"
 
 
-def launch(processes: int, arguments: Sequence[str]) -> None:
+def launch(number: int, arguments: Sequence[str]) -> None:
     """Run a Python script with its arguments in so many processes, one thread each."""
-    many = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [sys.executable, *(many if processes > 1 else []), *arguments]
+    many = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
+    command = [sys.executable, *(many if number > 1 else []), *arguments]
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
@@ -216,15 +216,15 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.save:
         torch.set_num_threads(1)
-        distributed.start()
+        processes.start()
         train_all(arguments.save, arguments.models, arguments.steps)
-        distributed.barrier()
-        distributed.stop()
+        processes.barrier()
+        processes.stop()
         return
     with tempfile.TemporaryDirectory() as folder:
         again = ["--models", *arguments.models, "--steps", str(arguments.steps), "--save", folder]
-        for processes in (1, 2):
-            launch(processes, [__file__, *again])
+        for number in (1, 2):
+            launch(number, [__file__, *again])
         rows = [compare(Path(folder), name, arguments.steps) for name in arguments.models]
     write_whole(arguments.out, table(rows).encode())
     print(table(rows), end="")

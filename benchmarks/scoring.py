@@ -18,8 +18,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from vqlab import metrics
-from vqlab.checkpoints import write_whole
 from vqlab.datasets import Item
+from vqlab.files import write_whole
 
 from peers import PAD, RATE, Coded, Coder, delay_of, padded  # isort: skip
 
@@ -105,12 +105,12 @@ def scorer() -> str:
 
 
 class Listener:
-    """The word classifier with a name for its weights; ``words`` is empty where there is none."""
+    """The word classifier with a name for its weights; `words` is empty where there is none."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
         try:
-            from vqlab.classifier import load_classifier
+            from vqlab.metrics.classifier import load_classifier
 
             self.classifier = load_classifier()
         except (ImportError, FileNotFoundError):
@@ -215,7 +215,7 @@ def score_all(
 
 
 def summarise(entries: Sequence[dict[str, Any]], clips: dict[str, Any], by: str | None) -> None:
-    """Give each entry its means and intervals; ``by``: the classifier whose answers count."""
+    """Give each entry its means and intervals; `by`: the classifier whose answers count."""
 
     def right(entry: dict[str, Any]) -> list[float | None]:
         heard = entry.get("heard", {})

@@ -21,14 +21,15 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from vqlab import audio, datasets, evaluation, plots, spectral, training
-from vqlab.checkpoints import write_whole
+from vqlab import audio, datasets, plots, spectral, training
 from vqlab.codec import Codec, Recipe
 from vqlab.features import Features, tutorial_features
+from vqlab.files import write_whole
+from vqlab.metrics import codecs
 from vqlab.spectral import MelConfig
 
 
-def codecs() -> dict[str, tuple[Codec, dict]]:
+def rivals() -> dict[str, tuple[Codec, dict]]:
     """Each model with what its training needs, by the name of its row."""
     theirs = {
         "loss": F.mse_loss,
@@ -71,8 +72,8 @@ def main() -> None:
     rows = []
     trained: dict[str, Codec] = {}
     torch.manual_seed(0)
-    for name, (codec, options) in codecs().items():
-        waveforms = {split: codec.normalise_all(data) for split, data in sets.items()}
+    for name, (codec, options) in rivals().items():
+        waveforms = {split: training.levelled(codec, data) for split, data in sets.items()}
         codec.features = codec.features.fitted(waveforms["train"])
         run = training.fit(
             codec.model,
@@ -86,18 +87,18 @@ def main() -> None:
             **options,
         )
         if not any(row["codec"].endswith(_front_end(codec)) for row in rows):
-            row = evaluation.score_features(codec, clips, pad_seconds=0)
+            row = codecs.score_features(codec, clips, pad_seconds=0)
             rows.append(row | {"codec": f"no codes, {_front_end(codec)}"})
-        row = evaluation.score_rate(codec, clips, name, pad_seconds=0)
+        row = codecs.score_rate(codec, clips, name, pad_seconds=0)
         rows.append(row | {"steps": run.step})
         trained[name] = codec
 
     arguments.out.mkdir(parents=True, exist_ok=True)
-    text = evaluation.table(rows, extra={"steps": "steps"})
+    text = codecs.table(rows, extra={"steps": "steps"})
     print(text)
-    evaluation.save_rows(rows, arguments.out / "scores.json")
+    codecs.save_rows(rows, arguments.out / "scores.json")
     write_whole(arguments.out / "table.md", (text + "\n").encode())
-    item = evaluation.typical_clip(trained["vqlab"], clips)
+    item = codecs.typical_clip(trained["vqlab"], clips)
     heard = {"original": item.waveform}
     heard |= {name: codec.reconstruct(item.waveform) for name, codec in trained.items()}
     config = MelConfig()

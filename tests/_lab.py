@@ -66,16 +66,16 @@ def microphone(path: Path) -> list[str]:
 
 
 def surroundings(home: Path) -> dict[str, str]:
-    """Environment variables with which Jupyter keeps all its own files in ``home``."""
+    """Environment variables with which Jupyter keeps all its own files in `home`."""
     inside = {name: str(home / name.lower()) for name in FOLDERS}
     return dict(os.environ, HOME=str(home), PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1") | inside
 
 
 @contextmanager
 def jupyterlab(home: Path, notebooks: Path) -> Iterator[str]:
-    """The address of a JupyterLab that shows ``notebooks`` and keeps its own files in ``home``.
+    """The address of a JupyterLab that shows `notebooks` and keeps its own files in `home`.
 
-    Its pages have ``window.jupyterapp``, through which a test can run its commands.
+    Its pages have `window.jupyterapp`, through which a test can run its commands.
     """
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))

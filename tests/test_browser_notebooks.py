@@ -127,7 +127,7 @@ def centre(thing):
 
 
 def picture(page, name, shown, *, dark=False):
-    """Keep a picture of the notebook with ``shown`` in sight, where pictures are asked for."""
+    """Keep a picture of the notebook with `shown` in sight, where pictures are asked for."""
     folder = os.environ.get("VQLAB_SCREENSHOTS")
     if not folder:
         return

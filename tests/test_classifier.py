@@ -8,8 +8,8 @@ import torch
 from _support import ROOT
 
 from vqlab import datasets
-from vqlab.checkpoints import load_tensors, save_tensors
-from vqlab.classifier import WordClassifier, load_classifier, log_mel
+from vqlab.files import load_tensors, save_tensors
+from vqlab.metrics.classifier import WordClassifier, load_classifier, log_mel
 
 WORDS = ["cat", "go", "right"]
 TOOL = ROOT / "tools" / "train_classifier.py"

@@ -12,9 +12,9 @@ import torch
 from _support import need
 
 from vqlab import cli
-from vqlab._paths import bundled
 from vqlab.codec import Codec, Recipe
 from vqlab.features import Features
+from vqlab.files import bundled
 from vqlab.spectral import MelConfig
 
 

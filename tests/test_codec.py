@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vqlab
-from vqlab import audio, packing
-from vqlab.checkpoints import save_tensors
-from vqlab.codec import Codec, Recipe
+from vqlab import audio
+from vqlab.audio.loudness import loudest
+from vqlab.codec import Codec, Recipe, packing
 from vqlab.features import Features, tutorial_features
-from vqlab.levels import loudest
+from vqlab.files import save_tensors
 from vqlab.spectral import MelConfig
+from vqlab.training import levelled
 
 
 @pytest.fixture(scope="module")
@@ -306,8 +307,8 @@ def test_training_can_go_on_from_saved_weights(variable, saved_variable):
 
 def test_speeds_multiply_the_clips_and_change_their_pitch(variable):
     dataset = vqlab.datasets.load("words", "test", words="right", limit=3)
-    plain = variable.normalise_all(dataset)
-    three = variable.normalise_all(dataset, speeds=(1.0, 0.9, 1.1))
+    plain = levelled(variable, dataset)
+    three = levelled(variable, dataset, speeds=(1.0, 0.9, 1.1))
     assert three.shape == (9, 16000) and torch.equal(three[:3], plain)
     assert not torch.allclose(three[3:6], plain) and not torch.allclose(three[6:], plain)
 
@@ -421,7 +422,7 @@ def test_a_file_longer_than_a_block_is_coded_as_its_waveform(saved_variable, tmp
     data = vqlab.compress(tmp_path / "long.wav", tmp_path / "l.vql", model=saved_variable)
     loaded, _ = audio.load(tmp_path / "long.wav")
     assert data == vqlab.compress(loaded, model=saved_variable)
-    seconds = vqlab.pretrained.decompress_to(
+    seconds = vqlab.codec.shipped.decompress_to(
         tmp_path / "l.vql", tmp_path / "out.wav", model=saved_variable
     )
     heard, _ = audio.load(tmp_path / "out.wav")

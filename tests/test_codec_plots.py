@@ -2,7 +2,7 @@
 
 import pytest
 
-from vqlab import codec_plots
+from vqlab.plots import rates
 
 
 def codec_points():
@@ -22,7 +22,7 @@ def codec_points():
 
 
 def test_quality_against_rate_names_every_point_and_joins_ours():
-    figure = codec_plots.rate_quality(codec_points(), measures={"stoi": "STOI"})
+    figure = rates.rate_quality(codec_points(), measures={"stoi": "STOI"})
     (ax,) = figure.axes
     assert ax.get_xscale() == "log" and ax.get_ylabel() == "STOI"
     line = next(line for line in ax.get_lines() if line.get_label() == "vqlab")
@@ -37,11 +37,11 @@ def test_quality_against_rate_names_every_point_and_joins_ours():
 
 
 def test_names_of_points_do_not_cover_one_another():
-    figure = codec_plots.rate_quality(codec_points(), measures={"stoi": "STOI"})
+    figure = rates.rate_quality(codec_points(), measures={"stoi": "STOI"})
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
 
 
 def test_quality_without_a_single_rate_is_refused():
     with pytest.raises(ValueError, match="rate"):
-        codec_plots.rate_quality([codec_points()[-2]], measures={"stoi": "STOI"})
+        rates.rate_quality([codec_points()[-2]], measures={"stoi": "STOI"})

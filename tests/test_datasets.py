@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqlab import _paths, audio, datasets
+from vqlab import audio, datasets, files
 from vqlab.datasets import folder as any_folder
 from vqlab.datasets import speech_commands
 
@@ -27,7 +27,7 @@ def write(path: Path, samples: np.ndarray, rate: int = RATE, **options: str) -> 
 
 
 def name_with_split(split: str, start: int = 0) -> str:
-    """A speaker's name that the published rule puts into ``split``."""
+    """A speaker's name that the published rule puts into `split`."""
     names = (f"{n:08x}" for n in range(start, start + 1000))
     return next(name for name in names if speech_commands.which_set(name) == split)
 
@@ -392,7 +392,7 @@ def test_a_wrong_option_is_refused_with_what_is_allowed(small_set, arguments, sa
 
 def test_missing_recordings_name_the_three_ways(tmp_path, monkeypatch):
     monkeypatch.delenv("VQLAB_DATA", raising=False)
-    monkeypatch.setattr(_paths, "download_folder", lambda: tmp_path / "none")
+    monkeypatch.setattr(files, "download_folder", lambda: tmp_path / "none")
     with pytest.raises(FileNotFoundError) as error:
         datasets.load("speech_commands")
     for way in ("root=", "VQLAB_DATA", "python -m vqlab download speech_commands"):
@@ -400,24 +400,24 @@ def test_missing_recordings_name_the_three_ways(tmp_path, monkeypatch):
 
 
 def test_option_comes_before_environment_before_download_folder(small_set, tmp_path, monkeypatch):
-    monkeypatch.setattr(_paths, "download_folder", lambda: small_set)
+    monkeypatch.setattr(files, "download_folder", lambda: small_set)
     monkeypatch.setenv("VQLAB_DATA", str(tmp_path))  # has no set: the next place is asked
     assert len(datasets.load("speech_commands")) == 1
     with pytest.raises(FileNotFoundError):
         datasets.load("speech_commands", root=tmp_path)
-    monkeypatch.setattr(_paths, "download_folder", lambda: tmp_path)
+    monkeypatch.setattr(files, "download_folder", lambda: tmp_path)
     monkeypatch.setenv("VQLAB_DATA", str(small_set))
     assert len(datasets.load("speech_commands")) == 1
 
 
 def test_bundled_finds_a_checkout_and_a_wheel_and_says_what_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(_paths, "_PACKAGE", tmp_path / "vqlab")
+    monkeypatch.setattr(files, "_PACKAGE", tmp_path / "vqlab")
     for place in ("vqlab/_data/words", "data/weights"):
         (tmp_path / place).mkdir(parents=True)
-    assert _paths.bundled("words") == tmp_path / "vqlab/_data/words"
-    assert _paths.bundled("weights") == tmp_path / "data/weights"
+    assert files.bundled("words") == tmp_path / "vqlab/_data/words"
+    assert files.bundled("weights") == tmp_path / "data/weights"
     with pytest.raises(FileNotFoundError, match="'voices/x.flac'"):
-        _paths.bundled("voices", "x.flac")
+        files.bundled("voices", "x.flac")
 
 
 # The real recordings

@@ -16,9 +16,10 @@ import pytest
 import torch
 from torch import nn
 
-from vqlab import batches, distributed, models, training
-from vqlab.checkpoints import load_tensors
+from vqlab import models, processes, training
+from vqlab.files import load_tensors
 from vqlab.quantize import ResidualQuantizer
+from vqlab.training import batches
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 12
@@ -40,31 +41,31 @@ ranks = benchmark()
 def work(folder: Path, *names: str) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores ctrl-C
     torch.set_num_threads(1)
-    distributed.start()
+    processes.start()
     ranks.train_all(folder, names or list(ranks.CASES), STEPS)
     if not names:
         found = rows_and_sums()
         found |= resumed(folder) | interrupted() | on_two_clocks() | with_a_loss_that_is_no_number()
-        (folder / f"{distributed.rank()}.json").write_text(json.dumps(found))
-    distributed.barrier()  # neither leaves while the other still talks to it
-    distributed.stop()
+        (folder / f"{processes.rank()}.json").write_text(json.dumps(found))
+    processes.barrier()  # neither leaves while the other still talks to it
+    processes.stop()
 
 
 def rows_and_sums():
-    rank = distributed.rank()
+    rank = processes.rank()
     rows = torch.arange(3.0)[:, None] + 10 * rank  # rank 0 has three rows, rank 1 none
     torch.manual_seed(5)
-    drawn = distributed.draw_rows(rows[: 3 - rank], 4)
+    drawn = processes.draw_rows(rows[: 3 - rank], 4)
     unused, half, all_ = (nn.Parameter(torch.zeros(2)) for _ in range(3))
     all_.grad = torch.tensor([1.0, 2.0])
     half.grad = torch.tensor([4.0, 4.0]) if rank == 1 else None
-    distributed.sum_gradients([unused, half, all_], 0.25 + 0.5 * rank)
+    processes.sum_gradients([unused, half, all_], 0.25 + 0.5 * rank)
     return {
-        "part": list(range(7))[distributed.part(7)],
-        "gathered": distributed.gather_rows(rows[: 3 * (1 - rank)]).flatten().tolist(),
+        "part": list(range(7))[processes.part(7)],
+        "gathered": processes.gather_rows(rows[: 3 * (1 - rank)]).flatten().tolist(),
         "drawn": drawn.flatten().tolist(),
         "gradients": [None if p.grad is None else p.grad.tolist() for p in (unused, half, all_)],
-        "from_main": [distributed.from_main(value) for value in (rank, rank == 0, rank + 0.5)],
+        "from_main": [processes.from_main(value) for value in (rank, rank == 0, rank + 0.5)],
         "kept": loss_of_kept_rows(),
     }
 
@@ -80,9 +81,9 @@ def kept_rows():
 
 def loss_of_kept_rows():
     quantizer, z, depth = kept_rows()
-    mine = distributed.part(8)
+    mine = processes.part(8)
     found = quantizer(z[mine], depth[mine])
-    loss = distributed.mean_over_ranks(found.loss, 0.5)
+    loss = processes.mean_over_ranks(found.loss, 0.5)
     return [float(loss), *(layer.codebook.tolist() for layer in quantizer.layers)]
 
 
@@ -113,7 +114,7 @@ def interrupted():
 
     def pressed_on_rank_1(output, target):
         calls.append(1)
-        if distributed.rank() == 1 and len(calls) == 3:
+        if processes.rank() == 1 and len(calls) == 3:
             signal.raise_signal(signal.SIGINT)
         return nn.functional.mse_loss(output, target)
 
@@ -126,7 +127,7 @@ def on_two_clocks():
     ticks = iter(range(1000))
 
     def clock():
-        return next(ticks) * (1 + 2.0 * distributed.rank())
+        return next(ticks) * (1 + 2.0 * processes.rank())
 
     _, run = ranks.train(ranks.CASES["ae"], None, minutes=0.2, report_every=100, clock=clock)
     return {"minutes": run.step}
@@ -134,7 +135,7 @@ def on_two_clocks():
 
 def with_a_loss_that_is_no_number():
     def spoilt(output, target):
-        bad = float("nan") if distributed.rank() == 1 else 0.0
+        bad = float("nan") if processes.rank() == 1 else 0.0
         return nn.functional.mse_loss(output, target) + bad
 
     try:
@@ -211,7 +212,7 @@ def test_rows_are_cut_and_put_together_in_rank_order(found):
 def test_rows_are_drawn_from_all_ranks_as_one_process_would(found):
     torch.manual_seed(5)
     both = torch.tensor([0.0, 1.0, 2.0, 10.0, 11.0])[:, None]
-    expected = distributed.draw_rows(both, 4).flatten().tolist()
+    expected = processes.draw_rows(both, 4).flatten().tolist()
     assert [f["drawn"] for f in found] == [expected] * 2
     assert len(set(expected)) == 4
 
@@ -269,12 +270,12 @@ def test_accelerate_starts_the_same_processes(trained, tmp_path):
 
 def test_one_process_gives_back_what_it_was_given():
     rows, layer = torch.rand(3, 2), nn.Linear(2, 2)
-    distributed.start()  # no launcher: nothing happens
-    assert (distributed.rank(), distributed.world_size(), distributed.is_main()) == (0, 1, True)
-    assert distributed.sum_over_ranks(rows) is distributed.gather_rows(rows) is rows
-    assert distributed.mean_over_ranks(rows, 0.3) is distributed.from_main(rows) is rows
-    assert distributed.share(3) == (0, 3) and distributed.part(3) == slice(0, 3)
-    distributed.sum_gradients(layer.parameters(), 0.5)
+    processes.start()  # no launcher: nothing happens
+    assert (processes.rank(), processes.world_size(), processes.is_main()) == (0, 1, True)
+    assert processes.sum_over_ranks(rows) is processes.gather_rows(rows) is rows
+    assert processes.mean_over_ranks(rows, 0.3) is processes.from_main(rows) is rows
+    assert processes.share(3) == (0, 3) and processes.part(3) == slice(0, 3)
+    processes.sum_gradients(layer.parameters(), 0.5)
     assert layer.weight.grad is None
 
 
@@ -284,7 +285,7 @@ def test_parts_cover_every_batch_once(monkeypatch, size):
     for step in range(3):
         parts = []
         for rank in range(size):
-            monkeypatch.setattr(distributed, "_place", distributed._Place(rank, size, rank))
+            monkeypatch.setattr(processes, "_place", processes._Place(rank, size, rank))
             parts.append(batches.own_part(items, step, 10, seed=4))
         whole = torch.tensor(batches.batch_rows(23, step, 10, 4))
         assert sum(weight for _, weight, _ in parts) == pytest.approx(1)
@@ -297,7 +298,7 @@ def test_parts_cover_every_batch_once(monkeypatch, size):
 
 
 def test_a_folder_that_the_ranks_do_not_share_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(distributed, "from_main", lambda value: 8)
+    monkeypatch.setattr(processes, "from_main", lambda value: 8)
     x = torch.rand(4, 1, 8, 8)
     with pytest.raises(ValueError, match="a disk that all machines share"):
         training.fit(

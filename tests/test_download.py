@@ -48,7 +48,7 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int =
 
 
 def archive(*extra: tarfile.TarInfo) -> bytes:
-    """A set in the layout of the official archive, with ``extra`` at its end."""
+    """A set in the layout of the official archive, with `extra` at its end."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as tar:
         tar.addfile(member(".", tarfile.DIRTYPE))
@@ -64,7 +64,7 @@ GOOD_SHA256 = hashlib.sha256(GOOD).hexdigest()
 
 
 class Server:
-    """Serves ``content`` at ``url`` and remembers the Range header of each request."""
+    """Serves `content` at `url` and remembers the Range header of each request."""
 
     def __init__(self) -> None:
         self.content = GOOD
@@ -322,9 +322,8 @@ def test_a_wrong_option_is_refused_with_what_is_allowed(tmp_path, name, options,
 
 
 def test_a_warning_says_when_load_will_look_elsewhere_first(server, tmp_path, monkeypatch):
-    from vqlab import _paths
 
-    monkeypatch.setattr(_paths, "download_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(files, "download_folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("VQLAB_DATA", str(tmp_path / "mine"))
     with pytest.warns(UserWarning, match=r"VQLAB_DATA.*mine"):
         target = datasets.download(url=server.url, sha256=GOOD_SHA256)

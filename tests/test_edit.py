@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vqlab
-from vqlab import audio, edit
-from vqlab._paths import bundled
-from vqlab.codec import Codec, Recipe
+from vqlab import audio
+from vqlab.codec import Codec, Recipe, edit
 from vqlab.features import Features
+from vqlab.files import bundled
 from vqlab.spectral import MelConfig
 
 K = 16

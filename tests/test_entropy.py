@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqlab import entropy
+from vqlab.codec import entropy
 
 
 def random_tables(seed, size=16, stages=3, groups=4):

@@ -5,7 +5,7 @@ import torch
 from _series import solutions, sources, taught
 
 from vqlab import lessons, quantize
-from vqlab.lessons._exercise import difference
+from vqlab.lessons.exercise import difference
 
 NAMES = lessons.exercise_names()
 MISTAKES = [(name, i) for name in NAMES for i in range(len(lessons.find(name).mistakes))]

@@ -5,9 +5,10 @@ import torch
 from _series import taught
 from torch import nn
 
-from vqlab import batches, codec, lessons, models, training
+from vqlab import codec, lessons, models, training
 from vqlab.features import Features
 from vqlab.spectral import MelConfig
+from vqlab.training import batches
 
 FEATURES = Features(MelConfig(n_fft=256, hop_length=160, n_mels=16), mean=-40.0, std=20.0)
 

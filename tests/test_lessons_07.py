@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vqlab import models, networks, quantize, training
-from vqlab.widgets import listening
+from vqlab.listen import blind
 
 D = 3
 SOLUTIONS = solutions("07")
@@ -106,7 +106,7 @@ def test_the_p_value_counts_the_rows_of_coin_tosses(n):
     rows = [sum(row) for row in itertools.product((0, 1), repeat=n)]
     for right in range(n + 1):
         share = sum(total >= right for total in rows) / 2**n
-        assert SOLUTIONS.p_value(right, n) == share == float(listening.chance(right, n))
+        assert SOLUTIONS.p_value(right, n) == share == float(blind.chance(right, n))
 
 
 def test_twelve_of_sixteen_is_the_number_in_the_prose():

@@ -10,8 +10,11 @@ import torch
 from _series import taught
 from _support import ROOT
 
-from vqlab import codec_plots, entropy, lessons, quantize, result_table
-from vqlab.lessons import nb09
+from notebooks.checks import nb09
+from vqlab import lessons, quantize
+from vqlab.codec import entropy
+from vqlab.experiments import table as result_table
+from vqlab.plots import rates
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +106,7 @@ def test_the_peers_are_the_rows_of_the_table_and_can_be_drawn():
     for point in points:
         mean, low, high = point["stoi"]
         assert low <= mean <= high and (point["kbps"] is None) == (point["family"] == "limit")
-    figure = codec_plots.rate_quality(points, measures={"stoi": "STOI"})
+    figure = rates.rate_quality(points, measures={"stoi": "STOI"})
     assert [line.get_label() for line in figure.axes[0].get_lines()].count("vqlab") == 1
 
 
@@ -118,8 +121,7 @@ def test_the_wheel_carries_the_tables_that_the_notebook_reads(tmp_path, monkeypa
         place = tmp_path / "vqlab" / "_data" / "results" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(nb09.results(name).read_bytes())
-    (tmp_path / "vqlab" / "lessons").mkdir()
-    monkeypatch.setattr(nb09, "__file__", str(tmp_path / "vqlab" / "lessons" / "nb09.py"))
+    monkeypatch.setattr(nb09, "__file__", str(tmp_path / "vqlab" / "_data" / "checks" / "nb09.py"))
     assert len(nb09.peers()) > 10
     rows = result_table.read_table(nb09.results("words-small", "results.csv"))
     assert {"vq", "ae", "rvq", "fsq"} <= {row["model"] for row in rows}

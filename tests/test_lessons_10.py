@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vqlab
-from vqlab import audio, datasets, measures, packing, spectral
+from vqlab import audio, datasets, spectral
+from vqlab.codec import packing
+from vqlab.metrics import measures
 
 SOLUTIONS = solutions("10")
 

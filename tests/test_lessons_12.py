@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vqlab
-from vqlab import edit, entropy
+from vqlab.codec import edit, entropy
 from vqlab.prior import _draw
 
 SOLUTIONS = solutions("12")

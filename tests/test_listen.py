@@ -12,7 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqlab import listen, player, widgets
+from vqlab import listen, widgets
+from vqlab.listen import player
 
 RATE = 16000
 

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from vqlab import codec, live, training
+from vqlab import codec, training
 from vqlab.features import Features
-from vqlab.runs import Run
+from vqlab.listen import live
+from vqlab.training.runs import Run
 
 SMALL = {"width": 8, "codebook_size": 16, "stages": 2, "decoder_blocks": 1}
 

@@ -17,7 +17,7 @@ def note(name: str) -> nsynth.Note:
 
 
 def spectrum(sound: torch.Tensor, start: float = 0.25) -> torch.Tensor:
-    """Power of the bins of 2.048 s from ``start``, 0.49 Hz each."""
+    """Power of the bins of 2.048 s from `start`, 0.49 Hz each."""
     part = sound[round(start * RATE) :][:32768] * torch.hann_window(32768)
     return torch.fft.rfft(part).abs() ** 2
 

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from _support import missing
 
-from vqlab import _paths, datasets
+from vqlab import datasets, files
 from vqlab.datasets import nsynth
 
 RATE = 16000
@@ -219,7 +219,7 @@ def test_a_part_that_is_not_here_says_how_to_get_it(official):
 
 def test_nothing_at_all_names_the_ways(tmp_path, monkeypatch):
     monkeypatch.delenv("VQLAB_DATA", raising=False)
-    monkeypatch.setattr(_paths, "download_folder", lambda: tmp_path / "none")
+    monkeypatch.setattr(files, "download_folder", lambda: tmp_path / "none")
     with pytest.raises(FileNotFoundError) as error:
         datasets.load("nsynth")
     for way in ("root=", "VQLAB_DATA", "vqlab download nsynth", "load('notes')"):
@@ -260,7 +260,7 @@ def test_beside_an_archive_that_cannot_be_written_the_download_folder_is_used(
     tmp_path, monkeypatch
 ):
     packed = archive(tmp_path / "disk" / "nsynth-test.jsonwav.tar.gz")
-    monkeypatch.setattr(_paths, "download_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(files, "download_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
     for _ in range(2):
         found = datasets.load("nsynth", "test", root=packed.parent)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vqlab
-from vqlab import audio, datasets, packing
-from vqlab.packing import Packed, pack, unpack
+from vqlab import audio, datasets
+from vqlab.codec import packing
+from vqlab.codec.packing import Packed, pack, unpack
 
 files = st.builds(
     Packed,

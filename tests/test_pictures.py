@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from vqlab import _paths, datasets
+from vqlab import datasets, files
 from vqlab.datasets import load_pictures, pictures
 
 SPLITS = ("train", "validation", "test")
@@ -319,7 +319,7 @@ def test_a_wrong_option_is_refused_with_what_is_allowed(arguments, said):
 @pytest.mark.parametrize(("name", "instead"), [("mnist", "digits"), ("cifar10", "patches")])
 def test_missing_files_name_the_ways(tmp_path, monkeypatch, name, instead):
     monkeypatch.delenv("VQLAB_DATA", raising=False)
-    monkeypatch.setattr(_paths, "download_folder", lambda: tmp_path / "none")
+    monkeypatch.setattr(files, "download_folder", lambda: tmp_path / "none")
     with pytest.raises(FileNotFoundError) as error:
         load_pictures(name)
     for way in ("root=", "VQLAB_DATA", f"vqlab download {name}", f"load_pictures('{instead}')"):

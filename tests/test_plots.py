@@ -14,7 +14,7 @@ import torch
 from matplotlib import pyplot
 
 from vqlab import plots
-from vqlab.codebook_stats import CodebookStats
+from vqlab.quantize.usage import CodebookStats
 from vqlab.spectral import MelConfig, log_mel, stft, to_db
 
 CONFIG = MelConfig()

@@ -372,7 +372,7 @@ def test_training_makes_no_table_of_vectors_by_codes_of_one_hot_rows(monkeypatch
         raise AssertionError("one-hot rows were made in the layer")
 
     monkeypatch.setattr(F, "one_hot", refuse)
-    monkeypatch.setattr("vqlab.quantize_steps.one_hot", refuse)
+    monkeypatch.setattr("vqlab.quantize.steps.one_hot", refuse)
     largest = 0
 
     class Watch(torch.utils._python_dispatch.TorchDispatchMode):

@@ -12,10 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vqlab import training
-from vqlab.models import Autoencoder
-from vqlab.quantize import ResidualQuantizer, VectorQuantizer, straight_through
-from vqlab.quantizer_variants import (
+from benchmarks.quantizer_variants import (
     CosineQuantizer,
     FiniteScalarStage,
     ResidualStack,
@@ -23,6 +20,9 @@ from vqlab.quantizer_variants import (
     quantize_residual,
     rotate_to,
 )
+from vqlab import training
+from vqlab.models import Autoencoder
+from vqlab.quantize import ResidualQuantizer, VectorQuantizer, straight_through
 
 
 @pytest.fixture(autouse=True)

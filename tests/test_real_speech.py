@@ -58,7 +58,7 @@ def test_a_short_training_on_real_words_learns(recordings):
         split: datasets.load("speech_commands", split, root=recordings, words="right", limit=n)
         for split, n in (("train", 160), ("validation", 32))
     }
-    waveforms = {split: codec.normalise_all(data) for split, data in sets.items()}
+    waveforms = {split: training.levelled(codec, data) for split, data in sets.items()}
     assert not set(sets["train"].speakers) & set(sets["validation"].speakers)
     codec.features = codec.features.fitted(waveforms["train"])
     before = training.evaluate(codec.model, waveforms["validation"], features=codec.features)

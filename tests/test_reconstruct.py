@@ -8,9 +8,10 @@ import soundfile
 import torch
 
 import vqlab
-from vqlab import audio, cli, reconstruct
+from vqlab import audio, cli
 from vqlab.codec import Codec, Recipe
 from vqlab.features import Features
+from vqlab.listen import page as reconstruct
 from vqlab.spectral import MelConfig
 
 
@@ -36,7 +37,7 @@ def recording(path, samples=16000, rate=16000, channels=1):
 
 
 def run(*arguments):
-    """Exit status of ``vqlab reconstruct``."""
+    """Exit status of `vqlab reconstruct`."""
     return cli.main(["reconstruct", *map(str, arguments)])
 
 

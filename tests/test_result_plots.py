@@ -19,10 +19,10 @@ from _support import ROOT
 from matplotlib import pyplot
 from PIL import Image
 
-from vqlab import result_plots, result_table, run_plots
-from vqlab.checkpoints import save_tensors
-from vqlab.experiments import reading
+from vqlab.experiments import plots, reading, run_plots
+from vqlab.experiments import table as result_table
 from vqlab.experiments.grid import singles
+from vqlab.files import save_tensors
 
 COLUMNS = (
     "grid run dataset model D K stages seed parameters positions latent_bits seconds "
@@ -129,7 +129,8 @@ def nothing_lies_on_another(figure):
 
 
 def test_importing_result_plots_does_not_import_matplotlib():
-    code = "import sys, vqlab.result_plots, vqlab.run_plots; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, vqlab.experiments.plots, vqlab.experiments.run_plots as _; "
+    code += "sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -193,7 +194,7 @@ def test_the_published_figures_are_those_of_the_thesis():
 
 
 def test_the_axis_is_broken_between_vq_vae_and_ae(table):
-    figure = result_plots.error_against_latent(table(*THREE_SEEDS, *AUTOENCODERS))
+    figure = plots.error_against_latent(table(*THREE_SEEDS, *AUTOENCODERS))
     left, right = figure.axes
     assert left.get_xlim()[0] < 320 < 512 < left.get_xlim()[1] < 2048
     assert 512 < right.get_xlim()[0] < 64 * 32 < 64 * 128 < right.get_xlim()[1]
@@ -215,7 +216,7 @@ def test_the_axis_is_broken_between_vq_vae_and_ae(table):
 
 
 def test_published_errors_are_grey_among_ours_where_the_scales_compare(table):
-    figure = result_plots.error_against_latent(table(*THREE_SEEDS, *AUTOENCODERS))
+    figure = plots.error_against_latent(table(*THREE_SEEDS, *AUTOENCODERS))
     left, right = figure.axes
     x, y, _, _ = line(left, "published: VQ-VAE, D = 10 or 11")
     assert list(y) == [16.8, 13.8, 12.0, 10.8, 9.2, 8.4, 7.7, 7.6] and x[0] == 320
@@ -228,7 +229,7 @@ def test_published_errors_are_grey_among_ours_where_the_scales_compare(table):
 @pytest.mark.parametrize("change", [{"positions": "16"}, {"sse": "900"}], ids=str)
 def test_published_errors_have_their_own_panel_where_the_scales_differ(table, change):
     rows = [row | change for row in (cells("vq", 10, 32), cells("ae", 1))]
-    figure = result_plots.error_against_latent(table(*rows))
+    figure = plots.error_against_latent(table(*rows))
     ours, _, theirs = figure.axes
     assert [box.get_label() for box in ours.containers] == ["VQ-VAE, D = 10"]
     assert [box.get_label() for box in theirs.containers] == ["VQ-VAE, D = 10 or 11"]
@@ -238,29 +239,27 @@ def test_published_errors_have_their_own_panel_where_the_scales_differ(table, ch
 
 def test_without_ae_or_without_published_figures_there_is_one_axis(table):
     rows = [row | {"dataset": "digits"} for row in THREE_SEEDS]
-    (ax,) = result_plots.error_against_latent(table(*rows)).axes
+    (ax,) = plots.error_against_latent(table(*rows)).axes
     assert not breaks(ax) and ax.spines["right"].get_visible()
 
 
 def test_axes_that_would_not_follow_one_another_are_not_called_broken(table):
     small = cells("ae", 1) | {"latent_bits": "32"}
     rows = [row | {"dataset": "digits"} for row in (cells("vq", 10, 32), small)]
-    assert not any(breaks(ax) for ax in result_plots.error_against_latent(table(*rows)).axes)
+    assert not any(breaks(ax) for ax in plots.error_against_latent(table(*rows)).axes)
 
 
 def test_missing_cells_are_left_out_of_the_curves(table):
     rows = table(*THREE_SEEDS, cells("vq", 10, 64, sse=None), cells("ae", 2, latent_bits=None))
-    left = result_plots.error_against_latent(rows).axes[0]
+    left = plots.error_against_latent(rows).axes[0]
     assert list(line(left, "VQ-VAE, D = 10")[0]) == [320, 512]
     with pytest.raises(ValueError, match="No VQ-VAE or AE.*nothing to draw"):
-        result_plots.error_against_latent(table(cells("vq", 10, 64, sse=None)))
+        plots.error_against_latent(table(cells("vq", 10, 64, sse=None)))
     with pytest.raises(ValueError, match="No run of the table has latent_bits"):
-        result_plots.error_against_rate(table(cells("vq", 10, 64, sse=None)))
+        plots.error_against_rate(table(cells("vq", 10, 64, sse=None)))
 
 
-@pytest.mark.parametrize(
-    "draw", [result_plots.error_against_latent, result_plots.error_against_rate]
-)
+@pytest.mark.parametrize("draw", [plots.error_against_latent, plots.error_against_rate])
 def test_an_empty_table_and_mixed_data_are_refused(draw, table):
     with pytest.raises(ValueError, match="holds no run"):
         draw([])
@@ -272,7 +271,7 @@ def test_sound_is_drawn_against_bits_per_second(table):
     rows = [sound("vq", 10, 32, seed=seed, db=db) for seed, db in enumerate([4.0, 5.0, 7.5])]
     rows += [sound("ae", 1, db=3.0), sound("vae", 1, db=3.5), sound("fsq", 4, 1000, db=2.0)]
     rows += [sound("rvq", 10, 32, stages=s, db=4.0 / s) for s in (1, 2)]
-    (ax,) = result_plots.error_against_rate(table(*rows, inversion())).axes
+    (ax,) = plots.error_against_rate(table(*rows, inversion())).axes
     assert ax.get_xscale() == "log" and "dB" in ax.get_ylabel()
     assert "bits per second" in ax.get_xlabel()
     x, y, low, high = line(ax, "VQ-VAE, D = 10")
@@ -290,14 +289,14 @@ def test_sound_is_drawn_against_bits_per_second(table):
 
 def test_intelligibility_has_a_panel_where_it_is_known(table):
     rows = table(sound("vq", 8, 64, db=3.0, stoi=0.8), sound("vq", 8, 128, db=2.0), inversion())
-    error, heard = result_plots.error_against_rate(rows).axes
+    error, heard = plots.error_against_rate(rows).axes
     assert heard.get_ylabel() == "STOI"
     assert list(line(heard, "VQ-VAE, D = 8")[1]) == [0.8]
     assert len(line(error, "VQ-VAE, D = 8")[1]) == 2
 
 
 def test_pictures_are_drawn_against_bits_for_a_picture(table):
-    (ax,) = result_plots.error_against_rate(table(*THREE_SEEDS, *AUTOENCODERS)).axes
+    (ax,) = plots.error_against_rate(table(*THREE_SEEDS, *AUTOENCODERS)).axes
     assert ax.get_xscale() == "log" and "bits for a picture" in ax.get_xlabel()
     assert list(line(ax, "AE")[1]) == [12, 6, 3]
 
@@ -425,7 +424,7 @@ def test_each_picture_is_legible_and_has_alternative_text(tmp_path, name):
     rows = full_grid(tmp_path)
     figure = GRIDS.figures(tmp_path, rows)[name]()
     assert nothing_lies_on_another(figure)
-    picture = result_plots.picture(figure)
+    picture = plots.picture(figure)
     assert len(picture.alt) > 80 and "VQ-VAE" in picture.alt
     assert 600 < picture.width < 900 and len(picture.png) < 150_000
 

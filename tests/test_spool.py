@@ -6,7 +6,7 @@ import soundfile
 import torch
 
 from vqlab import audio
-from vqlab.spool import spool
+from vqlab.audio.long import spool
 
 
 @pytest.mark.parametrize("rate, channels, samples", [

@@ -17,8 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vqlab
-from vqlab import audio, edit, spectral, widgets
-from vqlab.widgets import listening, plane
+from vqlab import audio, listen, spectral, widgets
+from vqlab.codec import edit
+from vqlab.listen import blind
+from vqlab.widgets import plane
 
 POINTS = [[-2.0, 1.5], [-1.2, 2.1], [0.4, 0.3], [1.8, -0.6], [1.1, -1.9], [1.9, -0.1]]
 CODES = [[-1.5, 1.5], [1.0, 1.0], [1.5, -1.5], [-1.5, -1.5]]
@@ -63,7 +65,7 @@ def all_widgets(codec, word):
         widgets.code_strip(codec, *word),
         widgets.keyboard(codec, codes=[3, 1, 2]),
         widgets.recorder(),
-        widgets.abx(tone(), tone(450.0), seed=1),
+        listen.abx(tone(), tone(450.0), seed=1),
         widgets.trade_off(tone()),
     ]
 
@@ -74,7 +76,7 @@ def all_widgets(codec, word):
 def test_import_vqlab_draws_in_no_widgets_and_the_name_is_there():
     code = (
         "import sys, vqlab; early = {'ipywidgets', 'anywidget'} & set(sys.modules);"
-        "print(sorted(early), vqlab.widgets.abx.__name__)"
+        "print(sorted(early), vqlab.listen.abx.__name__)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
@@ -392,23 +394,23 @@ def test_the_p_value_counts_the_ways_that_tosses_can_fall():
         rights = [tosses.bit_count() for tosses in range(2**trials)]
         for right in range(trials + 1):
             ways = sum(count >= right for count in rights)
-            assert listening.chance(right, trials) == Fraction(ways, 2**trials)
+            assert blind.chance(right, trials) == Fraction(ways, 2**trials)
 
 
 @pytest.mark.parametrize("right, trials", [(11, 10), (-1, 10), (0, 0)])
 def test_more_right_answers_than_trials_are_refused(right, trials):
     with pytest.raises(ValueError, match="trials"):
-        listening.chance(right, trials)
+        blind.chance(right, trials)
 
 
 def test_the_p_value_is_written_out():
-    assert listening.written_out(9, 10) == "(10 + 1) / 2^10 = 11/1024 = 0.0107"
-    assert listening.written_out(3, 12).startswith("(220 + 495 + … + 1) / 2^12 = 4017/4096")
-    assert listening.written_out(20, 20) == "1 / 2^20 = 1/1048576 = 9.5e-07"
+    assert blind.written_out(9, 10) == "(10 + 1) / 2^10 = 11/1024 = 0.0107"
+    assert blind.written_out(3, 12).startswith("(220 + 495 + … + 1) / 2^12 = 4017/4096")
+    assert blind.written_out(20, 20) == "1 / 2^20 = 1/1048576 = 9.5e-07"
 
 
 def test_answers_are_counted_against_what_x_was():
-    test = widgets.abx(tone(), tone(450.0), trials=8, seed=3, names=("original", "other"))
+    test = listen.abx(tone(), tone(450.0), trials=8, seed=3, names=("original", "other"))
     truth = list(test._truth)
     assert set(truth) == {"a", "b"}
     for k, x in enumerate(truth):
@@ -422,7 +424,7 @@ def test_answers_are_counted_against_what_x_was():
 
 
 def test_an_answer_counts_once_and_only_for_its_trial():
-    test = widgets.abx(tone(), tone(450.0), trials=3, seed=0)
+    test = listen.abx(tone(), tone(450.0), trials=3, seed=0)
     message(test, do="answer", trial=1, choice="a")
     message(test, do="answer", trial=1, choice="b")
     assert test.answers == ["a"] and test.trial == 2
@@ -432,7 +434,7 @@ def test_an_answer_counts_once_and_only_for_its_trial():
 
 def test_x_is_the_drawn_one_and_nothing_in_the_page_says_which():
     a, b = tone(), tone(450.0)
-    test = widgets.abx(a, b, trials=6, seed=5)
+    test = listen.abx(a, b, trials=6, seed=5)
     first = list(test._truth)
     for x in first:
         state = test.get_state()
@@ -449,21 +451,21 @@ def test_x_is_the_drawn_one_and_nothing_in_the_page_says_which():
 
 
 def test_without_a_seed_the_order_is_another_each_time():
-    orders = {tuple(widgets.abx(tone(), tone(450.0), trials=40)._truth) for _ in range(3)}
+    orders = {tuple(listen.abx(tone(), tone(450.0), trials=40)._truth) for _ in range(3)}
     assert len(orders) == 3
 
 
 def test_a_and_b_are_brought_to_one_level():
-    test = widgets.abx(tone(), 0.25 * tone(450.0), seed=1)
+    test = listen.abx(tone(), 0.25 * tone(450.0), seed=1)
     levels = [float(np.square(opened(test._sounds[key])[0]).mean()) for key in "ab"]
     assert levels[0] == pytest.approx(levels[1], rel=0.02)
 
 
 def test_what_cannot_be_compared_is_refused():
     with pytest.raises(ValueError, match="same sound"):
-        widgets.abx(tone(), tone())
+        listen.abx(tone(), tone())
     with pytest.raises(ValueError, match="trials"):
-        widgets.abx(tone(), tone(450.0), trials=0)
+        listen.abx(tone(), tone(450.0), trials=0)
 
 
 # trade_off

@@ -1,9 +1,9 @@
 r"""Give shipped weights the tables of the entropy coder, counted on the training recordings.
 
 The clips are those that the weights learned from: the training splits of Speech Commands (all
-words) and LibriSpeech, at three speeds. ``--stages`` keeps only the first so many stages. The codec
+words) and LibriSpeech, at three speeds. `--stages` keeps only the first so many stages. The codec
 gets another identity by it, though the codes of the stages that stay are what they were:
-``--prior`` names a prior of those codes, which is told the new one.
+`--prior` names a prior of those codes, which is told the new one.
 
     VQLAB_DATA=... python tools/fit_tables.py data/weights/speech.safetensors --stages 15 \
         --prior data/weights/prior/words.safetensors
@@ -23,7 +23,7 @@ from vqlab.prior import Prior
 
 
 def with_stages(codec: Codec, stages: int) -> Codec:
-    """``codec`` without the stages after the first ``stages``."""
+    """`codec` without the stages after the first `stages`."""
     recipe = dataclasses.replace(codec.recipe, options=codec.recipe.options | {"stages": stages})
     shorter = Codec(
         recipe, codec.features, level_db=codec.level_db, contrast=codec.contrast,
@@ -52,7 +52,9 @@ def main() -> None:
         datasets.load("speech_commands", "train", words="all").scan(),
         datasets.load("librispeech", "train", seconds=1.0).scan(),
     ]
-    clips = training.join([codec.normalise_all(found, speeds=(1.0, 0.9, 1.1)) for found in sets])
+    clips = training.join(
+        [training.levelled(codec, found, speeds=(1.0, 0.9, 1.1)) for found in sets]
+    )
     codec.fit_tables([clips[i] for i in torch.randperm(len(clips)).tolist()])
     codec.save(arguments.weights)
     if prior:

@@ -3,7 +3,7 @@
     python tools/golden.py make     # once for each version of the format
     python tools/golden.py check    # under any Python and numpy: the same codes?
 
-``tests/golden`` holds, for each version, a small codec, files it wrote, and the codes they hold.
+`tests/golden` holds, for each version, a small codec, files it wrote, and the codes they hold.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import constriction
 import numpy as np
 import torch
 
-from vqlab import packing
-from vqlab.codec import Codec, Recipe
+from vqlab.codec import Codec, Recipe, packing
 from vqlab.features import Features
 from vqlab.spectral import MelConfig
 

@@ -1,4 +1,4 @@
-"""Build hook: pack data/ into the wheel as vqlab/_data, experiments/ and two tables beside it.
+"""Build hook: pack data/ into the wheel as vqlab/_data, and what else is read at run time.
 
 An editable install leaves them out, because there the package reads all of them in the checkout.
 """
@@ -9,9 +9,12 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 RESULTS = ["codecs/table.md", "words-small/results.csv"]  # what notebook 09 draws
-PACKED = {"data": "vqlab/_data", "experiments": "vqlab/_data/experiments"} | {
-    f"docs/results/{name}": f"vqlab/_data/results/{name}" for name in RESULTS
-}
+PACKED = {
+    "data": "vqlab/_data",
+    "experiments": "vqlab/_data/experiments",
+    "notebooks/checks": "vqlab/_data/checks",
+    "notebooks/solutions": "vqlab/_data/solutions",
+} | {f"docs/results/{name}": f"vqlab/_data/results/{name}" for name in RESULTS}
 
 
 class PackData(BuildHookInterface):

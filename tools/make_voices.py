@@ -1,7 +1,7 @@
 """Make the bundled voices: short recordings of real people in five languages, with their licences.
 
-A maintainer's tool; nobody needs it to use the project, because its result is in ``data/voices``.
-The recordings are telephone prompts from Debian's ``asterisk-core-sounds-*-g722`` packages, which
+A maintainer's tool; nobody needs it to use the project, because its result is in `data/voices`.
+The recordings are telephone prompts from Debian's `asterisk-core-sounds-*-g722` packages, which
 may be redistributed under Creative Commons licences with attribution. They are stored as G.722
 (a telephone code of 1988: 16 kHz in 64 kbit/s); ffmpeg decodes each once, nothing else is changed,
 and the result is kept as FLAC in a folder for each language. The tool also writes the licence
@@ -150,7 +150,7 @@ def decode(path: Path) -> np.ndarray:
 
 
 def unpack(folder: Path) -> str:
-    """Fetch the five packages with apt and unpack them into ``folder``; return their version."""
+    """Fetch the five packages with apt and unpack them into `folder`; return their version."""
     packages = [f"asterisk-core-sounds-{language}-g722" for language in LANGUAGES]
     result = subprocess.run(
         ["apt-get", "download", *packages], cwd=folder, capture_output=True, text=True
@@ -163,7 +163,7 @@ def unpack(folder: Path) -> str:
 
 
 def licence_text(copyright_file: str, name: str) -> str:
-    """The paragraph of a Debian copyright file that holds the text of licence ``name``."""
+    """The paragraph of a Debian copyright file that holds the text of licence `name`."""
     head = f"\nLicense: {name}\n "
     if head not in copyright_file:
         raise RuntimeError(f"The copyright file has no text of {name}.")
@@ -177,7 +177,7 @@ def licence_text(copyright_file: str, name: str) -> str:
 
 
 def make(root: Path, out: Path, version: str) -> int:
-    """Write clips, licences and README into ``out``; return the number of clips."""
+    """Write clips, licences and README into `out`; return the number of clips."""
     table, seconds, size, count = [], 0.0, 0, 0
     for language, (_, folder, _, _) in LANGUAGES.items():
         sounds = root / "usr/share/asterisk/sounds" / folder

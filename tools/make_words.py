@@ -1,16 +1,16 @@
 """Make the bundled spoken words: ten command words by about sixty synthetic voices.
 
-A maintainer's tool; nobody needs it to use the project, because its result is in ``data/words``.
+A maintainer's tool; nobody needs it to use the project, because its result is in `data/words`.
 It asks three speech engines from Debian for each word (espeak-ng, which computes its sound from
 formants; flite and festival, whose voices were made from recordings of people), and then treats
 the result as a real recording would be treated by the world: a microphone, a small room, a level,
 background noise, a place in one second. The layout is that of Speech Commands (Warden 2018,
-arXiv:1804.03209): ``word/speaker_nohash_take.flac`` with validation and testing lists, split by
+arXiv:1804.03209): `word/speaker_nohash_take.flac` with validation and testing lists, split by
 voice.
 
-Everything random is drawn from ``--seed``, so two runs give the same bytes, as long as the engines,
-numpy, scipy and libsndfile (which writes FLAC) have the same versions. ``--check`` measures what
-was made: how many words Debian's pocketsphinx understands, levels, clipping. ``--audition`` makes
+Everything random is drawn from `--seed`, so two runs give the same bytes, as long as the engines,
+numpy, scipy and libsndfile (which writes FLAC) have the same versions. `--check` measures what
+was made: how many words Debian's pocketsphinx understands, levels, clipping. `--audition` makes
 every voice, also the rejected ones, and prints what is understood of each.
 
     apt-get install espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k \\
@@ -55,8 +55,8 @@ ENGINES = {"espeak-ng": "espeak-ng", "flite": "flite", "festival": "festival"}
 class Voice:
     """One speaker: an engine's voice with its own rate, pitch and length of the vocal tract.
 
-    ``rate`` is in the engine's unit: words a minute for espeak-ng, a factor on speed for the
-    others. ``pitch`` is 0 to 99 for espeak-ng, hertz for the others. ``tract`` above 1 moves all
+    `rate` is in the engine's unit: words a minute for espeak-ng, a factor on speed for the
+    others. `pitch` is 0 to 99 for espeak-ng, hertz for the others. `tract` above 1 moves all
     resonances up, as a shorter vocal tract does (the sound is resampled, rate and pitch
     being corrected for it beforehand).
     """
@@ -195,7 +195,7 @@ def _run(command: Sequence[str]) -> None:
 def speak(voice: Voice, text: str, rate: float, pitch: float, folder: Path) -> np.ndarray:
     """What the engine says, 16 kHz mono float64, before any treatment.
 
-    ``rate`` and ``pitch`` are in the engine's units (see `Voice`).
+    `rate` and `pitch` are in the engine's units (see `Voice`).
     """
     out = folder / "raw.wav"
     out.unlink(missing_ok=True)
@@ -257,7 +257,7 @@ def speak(voice: Voice, text: str, rate: float, pitch: float, folder: Path) -> n
 
 
 def envelope(samples: np.ndarray, frame: int = 80) -> np.ndarray:
-    """Root mean square of consecutive frames of ``frame`` samples (5 ms)."""
+    """Root mean square of consecutive frames of `frame` samples (5 ms)."""
     padded = np.pad(samples, (0, -len(samples) % frame))
     return np.sqrt(np.mean(padded.reshape(-1, frame) ** 2, axis=1))
 
@@ -292,7 +292,7 @@ def noise(rng: np.random.Generator, colour: str, length: int) -> np.ndarray:
 def room(rng: np.random.Generator, rt60: float, direct_db: float) -> np.ndarray:
     """Impulse response of a small room: the direct sound, then noise that decays by 60 dB in rt60.
 
-    ``direct_db`` is how much stronger the direct sound is than all of the echo (energy).
+    `direct_db` is how much stronger the direct sound is than all of the echo (energy).
     """
     time = np.arange(int(rt60 * RATE)) / RATE
     echo = rng.standard_normal(len(time)) * 10 ** (-3 * time / rt60)
@@ -304,14 +304,14 @@ def room(rng: np.random.Generator, rt60: float, direct_db: float) -> np.ndarray:
 
 
 def microphone(samples: np.ndarray, low_cut: float, tilt_db: float) -> np.ndarray:
-    """A cheap microphone: nothing below ``low_cut`` hertz, treble tilted by ``tilt_db``."""
+    """A cheap microphone: nothing below `low_cut` hertz, treble tilted by `tilt_db`."""
     samples = signal.sosfilt(signal.butter(2, low_cut, "high", fs=RATE, output="sos"), samples)
     treble = signal.sosfilt(signal.butter(1, 2000, "high", fs=RATE, output="sos"), samples)
     return samples + (10 ** (tilt_db / 20) - 1) * treble
 
 
 def make_clip(voice: Voice, word: str, take: int, seed: int, folder: Path) -> np.ndarray:
-    """One second with the word in it, int16 ``(16000,)``.
+    """One second with the word in it, int16 `(16000,)`.
 
     Room and microphone belong to the speaker; rate, pitch, level, place and noise vary by take.
     """
@@ -361,7 +361,7 @@ def _clip_names(voice: Voice) -> list[str]:
 
 
 def write_tables(out: Path, voices: Iterable[Voice]) -> None:
-    """Write the two split lists and ``speakers.csv``."""
+    """Write the two split lists and `speakers.csv`."""
     voices = list(voices)
     for split, file in (("validation", "validation_list.txt"), ("test", "testing_list.txt")):
         names = sorted(name for v in voices if v.split == split for name in _clip_names(v))
@@ -376,7 +376,7 @@ def write_tables(out: Path, voices: Iterable[Voice]) -> None:
 
 
 def write_set(out: Path, voices: Sequence[Voice], seed: int) -> int:
-    """Write clips, lists and ``speakers.csv`` of ``voices`` into ``out``; return the clip count.
+    """Write clips, lists and `speakers.csv` of `voices` into `out`; return the clip count.
 
     A clip depends on the seed, its voice, word and take only, not on the other voices.
     """
@@ -454,7 +454,7 @@ def _share(pairs: Iterable[tuple[str, str]]) -> float:
 
 
 def real_clips(root: Path) -> list[Path]:
-    """The testing clips of the ten words in a Speech Commands folder below ``root``."""
+    """The testing clips of the ten words in a Speech Commands folder below `root`."""
     for listing in sorted(root.glob("**/testing_list.txt")):
         names = [n for n in listing.read_text().split() if n.split("/")[0] in WORDS]
         if names and (listing.parent / names[0]).exists():
@@ -463,7 +463,7 @@ def real_clips(root: Path) -> list[Path]:
 
 
 def check(out: Path, real: Path | None) -> str:
-    """Measure the set in ``out``; return the report in Markdown."""
+    """Measure the set in `out`; return the report in Markdown."""
     with open(out / "speakers.csv", newline="") as file:
         speakers = {row["speaker"]: row for row in csv.DictReader(file)}
     paths = sorted(p for word in WORDS for p in (out / word).glob("*.flac"))

@@ -25,7 +25,7 @@ MARKED = re.compile(r"(<!-- colab -->\n).*?(<!-- end colab -->)", re.DOTALL)
 
 
 def address(name: str) -> str:
-    """The address of a repository that is called ``owner/name``; "" for "" and "none".
+    """The address of a repository that is called `owner/name`; "" for "" and "none".
 
     Raises ValueError for anything else.
 

@@ -1,6 +1,6 @@
 """Put the tables that commands made into the texts, so that no figure is typed by hand.
 
-Between ``<!-- table PATH -->`` and ``<!-- end -->`` stands the text of the file PATH, in README.md,
+Between `<!-- table PATH -->` and `<!-- end -->` stands the text of the file PATH, in README.md,
 in docs/results.md, and in the model card of the shipped weights.
 
     python tools/tables.py           rewrite them
@@ -19,7 +19,7 @@ MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled(text: str, root: Path = ROOT) -> str:
-    """``text`` with every marked table as its file has it now."""
+    """`text` with every marked table as its file has it now."""
 
     def table(match: re.Match[str]) -> str:
         body = (root / match[2]).read_text(encoding="utf-8").strip()

@@ -27,9 +27,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vqlab import audio, datasets, metrics
-from vqlab.checkpoints import write_whole
-from vqlab.classifier import WordClassifier, load_classifier, log_mel
-from vqlab.runs import copy_state
+from vqlab.files import write_whole
+from vqlab.metrics.classifier import WordClassifier, load_classifier, log_mel
+from vqlab.training.runs import copy_state
 
 RATE = datasets.SAMPLE_RATE
 AT_LEAST = {"speech_commands": 150, "words": 20}  # training clips of a word that is learned
@@ -43,7 +43,7 @@ TELEPHONE_HZ = 3800.0
 
 
 def speed_and_shift(waveforms: Tensor) -> Tensor:
-    """Each of ``waveforms (n, samples)`` up to 15 % slower or faster and 0.1 s earlier or later.
+    """Each of `waveforms (n, samples)` up to 15 % slower or faster and 0.1 s earlier or later.
 
     As with a tape, pitch changes with tempo (Ko et al., "Audio Augmentation for Speech
     Recognition", 2015). Linear interpolation; zeros come in at the ends.
@@ -86,7 +86,7 @@ def augment(waveforms: Tensor) -> Tensor:
 
 
 def hide(x: Tensor) -> Tensor:
-    """Bands ``(n, 40, frames)`` with up to 6 neighbouring bands and 16 frames of each clip at their
+    """Bands `(n, 40, frames)` with up to 6 neighbouring bands and 16 frames of each clip at their
     mean (SpecAugment: Park et al. 2019), so that no single trace decides."""
     n, bands, frames = x.shape
     mean = x.mean(dim=(1, 2), keepdim=True)
@@ -96,7 +96,7 @@ def hide(x: Tensor) -> Tensor:
 
 
 def _span(n: int, length: int, most: int) -> Tensor:
-    """n masks ``(n, length)``, each true over 0 to ``most`` neighbours."""
+    """n masks `(n, length)`, each true over 0 to `most` neighbours."""
     width = torch.randint(0, most + 1, (n, 1))
     start = (torch.rand(n, 1) * (length - width + 1)).long()
     at = torch.arange(length)
@@ -122,10 +122,10 @@ def train(
     report_every: int = 100,
     progress: bool = True,
 ) -> list[dict[str, float]]:
-    """Train ``model`` on ``clips``: waveforms (n, samples) and the index of each one's word.
+    """Train `model` on `clips`: waveforms (n, samples) and the index of each one's word.
 
-    Every word is drawn equally often, however many clips it has. After ``report_every`` steps
-    ``judge`` measures the model; the weights with the highest "right", and of equals the lowest
+    Every word is drawn equally often, however many clips it has. After `report_every` steps
+    `judge` measures the model; the weights with the highest "right", and of equals the lowest
     "loss", are in the model afterwards. Returns the reports.
     """
     if (minutes is None) == (steps is None):
@@ -227,7 +227,7 @@ def heard_as(
 
 
 def accuracy_table(words: Sequence[str], heard: dict[str, list[dict[str, Any]]]) -> str:
-    """Right answers in per cent: a line for each word, a column for each of ``heard``."""
+    """Right answers in per cent: a line for each word, a column for each of `heard`."""
     lines: list[dict[str, str]] = []
     means: dict[str, list[float]] = {name: [] for name in heard}
     for word in words:

@@ -25,11 +25,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 import vqlab
+from tools.prior_training import code_vectors, fit, start_from
 from vqlab import audio, datasets
-from vqlab.checkpoints import load_tensors, save_tensors
 from vqlab.codec import Codec
+from vqlab.files import load_tensors, save_tensors
 from vqlab.prior import Prior
-from vqlab.prior_training import code_vectors, fit, start_from
 from vqlab.training import usable_device
 
 FEWEST = 150
@@ -37,7 +37,7 @@ FEWEST = 150
 
 
 def vary(waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
-    """``waveform (samples,)`` moved by up to 0.1 s and up to 8 % faster or slower.
+    """`waveform (samples,)` moved by up to 0.1 s and up to 8 % faster or slower.
 
     What is missing at an end is mirrored, so that the noise of the room goes on. The level need
     not vary: the codec takes it out.
@@ -75,7 +75,7 @@ def coded(
 def cached(
     folder: Path, codec: Codec, split: str, stages: int, **options
 ) -> tuple[Tensor, list[str]]:
-    """What `coded` gives, read from ``folder`` if it was made before with the same settings."""
+    """What `coded` gives, read from `folder` if it was made before with the same settings."""
     dataset = datasets.load("speech_commands", split, words="all", limit=options.get("limit"))
     names = "\n".join(f"{entry.label}/{entry.path.name}" for entry in dataset.entries)
     settings = [codec.identity().hex(), split, stages, options, names]
@@ -90,7 +90,7 @@ def cached(
 
 
 def asked(labels: Sequence[str], words: Sequence[str]) -> list[str | None]:
-    """Each label that is among ``words``, None for the others."""
+    """Each label that is among `words`, None for the others."""
     return [label if label in words else None for label in labels]
 
 

@@ -10,7 +10,7 @@ project, so links stay as they are but for their endings. Three decisions:
   selected and read aloud, and they follow the theme. Browsers need a font with mathematical
   tables to draw them well, and many Linux machines have none: a part of STIX Two Math (Open Font
   License, from the wheel of ziamath) lies beside the pages. A formula that cannot be converted is
-  an error, not a raw ``$``.
+  an error, not a raw `$`.
 - Searching happens in the browser: search-index.js holds the words of every section.
 - A policy in each page forbids requests to other places, so nothing can creep in.
 """
@@ -175,7 +175,7 @@ def code_styles() -> str:
 
 
 def build(root: Path, out: Path) -> Site:
-    """Write the site of the project in ``root`` into ``out``, which is emptied first."""
+    """Write the site of the project in `root` into `out`, which is emptied first."""
     if out.exists():
         if not (out / "search-index.js").exists() and any(out.iterdir()):
             raise ValueError(f"{out} holds something else than this website: name another folder")

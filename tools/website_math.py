@@ -142,7 +142,7 @@ def in_alphabet(text: str, variant: str) -> str:
 
 
 def math_font(pages: str) -> bytes:
-    """The part of STIX Two Math that the formulas in ``pages`` need, as WOFF.
+    """The part of STIX Two Math that the formulas in `pages` need, as WOFF.
 
     The subset keeps the tables by which brackets and roots grow, and the font's own copyright and
     licence (SIL Open Font License 1.1).

@@ -1,7 +1,7 @@
 """vqlab: speech goes in, a few integers come out, speech comes back.
 
-The package behind the notebooks. Importing it is cheap: submodules, and the three functions most
-people want, are loaded when they are first used.
+The package behind the notebooks. Each folder and module is a word that a learner imports; they, and
+the three functions most people want, are loaded when they are first used.
 
     >>> import vqlab
     >>> codec = vqlab.load_pretrained("speech")          # doctest: +SKIP
@@ -15,15 +15,13 @@ import importlib
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from . import _torchaudio
+from . import compat
 
 if TYPE_CHECKING:
     from . import (
         audio,
-        classifier,
         codec,
         datasets,
-        edit,
         inversion,
         lessons,
         listen,
@@ -31,14 +29,13 @@ if TYPE_CHECKING:
         models,
         networks,
         plots,
-        pretrained,
         prior,
         quantize,
         spectral,
         training,
         widgets,
     )
-    from .pretrained import compress, decompress, load_pretrained
+    from .codec import compress, decompress, load_pretrained
 
 try:
     __version__ = metadata.version("vqlab")
@@ -48,12 +45,10 @@ except metadata.PackageNotFoundError:  # a checkout that was never installed
 __all__ = [
     "__version__",
     "audio",
-    "classifier",
     "codec",
     "compress",
     "datasets",
     "decompress",
-    "edit",
     "inversion",
     "lessons",
     "listen",
@@ -62,7 +57,6 @@ __all__ = [
     "models",
     "networks",
     "plots",
-    "pretrained",
     "prior",
     "quantize",
     "spectral",
@@ -70,16 +64,30 @@ __all__ = [
     "widgets",
 ]
 
-_FUNCTIONS = {"load_pretrained": "pretrained", "compress": "pretrained", "decompress": "pretrained"}
+_FUNCTIONS = ("load_pretrained", "compress", "decompress")
 
-_torchaudio.ensure()
+MOVED = {
+    "classifier": "metrics.classifier",
+    "codec_plots": "plots.rates",
+    "edit": "codec.edit",
+    "entropy": "codec.entropy",
+    "levels": "audio",
+    "live": "listen.live",
+    "measures": "metrics.measures",
+    "packing": "codec.packing",
+    "result_plots": "experiments.plots",
+    "result_table": "experiments.table",
+}
+"""Names under which notebooks import rooms that lie in a folder, as in `from vqlab import edit`."""
+
+compat.ensure_torchaudio()
 
 
 def __getattr__(name: str) -> Any:
     if name in _FUNCTIONS:
-        value = getattr(importlib.import_module(f".{_FUNCTIONS[name]}", __name__), name)
-    elif name in __all__:
-        value = importlib.import_module(f".{name}", __name__)
+        value = getattr(importlib.import_module(".codec", __name__), name)
+    elif name in __all__ or name in MOVED:
+        value = importlib.import_module(f".{MOVED.get(name, name)}", __name__)
     else:
         raise AttributeError(f"module 'vqlab' has no attribute {name!r}")
     globals()[name] = value
@@ -87,4 +95,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(__all__))
+    return sorted(set(globals()) | set(__all__) | set(MOVED))

@@ -3,7 +3,7 @@
 The one idea: every version that is installed is handed to pip as a constraint. pip can then only
 add; it can neither replace torch or numpy nor anything else that Colab brought and may have
 imported already, so nothing has to be restarted. What is needed is read from the package's own
-list of dependencies. The first cell of each notebook calls :func:`prepare`.
+list of dependencies. The first cell of each notebook calls `prepare`.
 
 Notebook: 00
 """
@@ -56,7 +56,7 @@ def installed() -> dict[str, str]:
 
 
 def missing() -> list[str]:
-    """Those of :func:`needed` that are not installed in any version."""
+    """Those of `needed` that are not installed in any version."""
     have = installed()
     return [name for name in needed() if re.sub(r"[-_.]+", "-", name).lower() not in have]
 

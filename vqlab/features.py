@@ -27,8 +27,8 @@ from .spectral import MelConfig
 class Features:
     """Mel frames as a network takes them.
 
-    ``scale`` "db" gives normalised decibels, ``(db - mean) / std``; "power" gives mel power as it
-    is, which is what the tutorial trains on. ``picture`` adds a channel axis for 2-D networks.
+    `scale` "db" gives normalised decibels, `(db - mean) / std`; "power" gives mel power as it
+    is, which is what the tutorial trains on. `picture` adds a channel axis for 2-D networks.
     """
 
     config: MelConfig = field(default_factory=lambda: MelConfig(hop_length=160))
@@ -47,10 +47,10 @@ class Features:
             )
 
     def analyse(self, waveform: Tensor) -> Tensor:
-        """Frames of ``waveform (batch, samples)``: one per started hop.
+        """Frames of `waveform (batch, samples)`: one per started hop.
 
-        Returns ``(batch, n_mels, frames)``, or ``(batch, 1, n_mels, frames)`` for pictures, with
-        ``frames = ceil(samples / hop_length)``: the frame centred on the very end is left out, so
+        Returns `(batch, n_mels, frames)`, or `(batch, 1, n_mels, frames)` for pictures, with
+        `frames = ceil(samples / hop_length)`: the frame centred on the very end is left out, so
         that one second at 100 frames per second is 100 frames, not 101.
         """
         power = spectral.mel(waveform, self.config)[..., : self.frames(waveform.shape[-1])]
@@ -58,11 +58,11 @@ class Features:
         return x.unsqueeze(1) if self.picture else x
 
     def frames(self, samples: int) -> int:
-        """How many frames ``samples`` samples give."""
+        """How many frames `samples` samples give."""
         return -(-samples // self.config.hop_length)
 
     def power(self, x: Tensor) -> Tensor:
-        """Mel power ``(batch, n_mels, frames)`` of what :meth:`analyse` gave or a decoder made."""
+        """Mel power `(batch, n_mels, frames)` of what `analyse` gave or a decoder made."""
         x = x.squeeze(1) if self.picture else x
         if self.scale == "power":
             return x.clamp_min(0)
@@ -71,9 +71,9 @@ class Features:
     def synthesise(
         self, x: Tensor, samples: int, *, n_iter: int = 32, first_frame: int = 0
     ) -> Tensor:
-        """Waveform ``(batch, samples)`` of frames ``x``: mel to linear, then fast Griffin-Lim.
+        """Waveform `(batch, samples)` of frames `x`: mel to linear, then fast Griffin-Lim.
 
-        ``first_frame`` is the place of the first in a longer sound. Each frame's phases start at
+        `first_frame` is the place of the first in a longer sound. Each frame's phases start at
         random, but by its place always the same; and a step of Griffin-Lim reaches no farther than
         a window. So what is some windows away from a cut comes out as in the whole sound.
         """
@@ -86,11 +86,11 @@ class Features:
         )
 
     def error_db(self, x: Tensor, y: Tensor) -> Tensor:
-        """Mean absolute difference of ``x`` and ``y`` in decibels, a scalar."""
+        """Mean absolute difference of `x` and `y` in decibels, a scalar."""
         return (spectral.to_db(self.power(x)) - spectral.to_db(self.power(y))).abs().mean()
 
     def fitted(self, waveforms: Tensor | Sequence[Tensor]) -> Features:
-        """The same features with ``mean`` and ``std`` measured on ``waveforms``, n of one length.
+        """The same features with `mean` and `std` measured on `waveforms`, n of one length.
 
         About 500 of them, evenly spaced, are enough.
         """
@@ -114,8 +114,8 @@ def sharpen(x: Tensor, contrast: float, *, bands: int = 9) -> Tensor:
     """Mel decibels with their peaks raised and their valleys lowered: a post-filter.
 
     A network that is unsure gives the middle of what might be, so its spectra are flatter than
-    those of speech. Each value moves away from the mean of the ``bands`` bands around it by the
-    share ``contrast``; such filters are as old as coded speech (Chen and Gersho 1995). ``x (batch,
+    those of speech. Each value moves away from the mean of the `bands` bands around it by the
+    share `contrast`; such filters are as old as coded speech (Chen and Gersho 1995). ``x (batch,
     n_mels, frames)``; returns the same shape.
     """
     half = bands // 2

@@ -1,13 +1,13 @@
 """Spectrogram to waveform: which waveform has this magnitude?
 
 A spectrogram has lost the phase, and a mel spectrogram also the detail within each band. The two
-losses are undone apart. :func:`mel_to_linear` spreads each band over the bins without going below
+losses are undone apart. `mel_to_linear` spreads each band over the bins without going below
 zero: non-negative least squares (NNLS; Lawson & Hanson 1974, *Solving Least Squares Problems*) in
 spirit, with a measure of fit that heeds quiet bands as well (Lee & Seung 2001).
-:func:`griffin_lim` finds a phase: the one idea is to go to and fro between "has this magnitude" and
+`griffin_lim` finds a phase: the one idea is to go to and fro between "has this magnitude" and
 "is the STFT of a waveform" (Griffin & Lim 1984, *Signal estimation from modified short-time Fourier
 transform*), with a step that overshoots in the fast version (Perraudin, Balazs & Søndergaard 2013,
-*A fast Griffin-Lim algorithm*). :func:`gradient` instead moves the samples themselves down the
+*A fast Griffin-Lim algorithm*). `gradient` instead moves the samples themselves down the
 gradient of the error (Decorsière, Søndergaard, MacDonald & Dau 2015, *Inversion of auditory
 spectrograms, traditional spectrograms, and other envelope representations*).
 
@@ -42,13 +42,13 @@ def griffin_lim(
 ) -> Tensor:
     """Waveform whose STFT has nearly this magnitude (Griffin & Lim 1984; Perraudin et al. 2013).
 
-    ``momentum`` is Perraudin's alpha: 0 is the plain algorithm, 0.99 the fast one. The phase starts
+    `momentum` is Perraudin's alpha: 0 is the plain algorithm, 0.99 the fast one. The phase starts
     at random; every sound of a batch gets the same start, and so the result it gets alone.
 
     magnitude : Tensor (..., bins, frames), not below 0 (no power, no decibels)
     length    : samples wanted, (frames - 1) * hop_length ... frames * hop_length - 1; without it
                 the lower of these
-    phase     : Tensor (bins, frames), radians to start from; None draws them at random by ``seed``
+    phase     : Tensor (bins, frames), radians to start from; None draws them at random by `seed`
     returns   : Tensor (..., samples)
 
     Raises ValueError for another shape, negative or NaN values, or options out of range.
@@ -103,7 +103,7 @@ def mel_to_linear(mel_power: Tensor, config: MelConfig, *, method: str = "nnls")
     smooth shape within a band and fits quiet bands as well as loud ones. "pinv" multiplies by the
     pseudo-inverse and cuts what is negative: the quick and rough way.
 
-    mel_power : Tensor (..., n_mels, frames), power (of decibels: ``spectral.from_db``)
+    mel_power : Tensor (..., n_mels, frames), power (of decibels: `spectral.from_db`)
     returns   : magnitude Tensor (..., bins, frames), the square root of the power
 
     Raises ValueError for another shape, negative or NaN values, or an unknown method.
@@ -139,10 +139,10 @@ def mel_to_audio(
     seed: int = 0,
     phase: Tensor | None = None,
 ) -> Tensor:
-    """Waveform of a mel power spectrogram: :func:`mel_to_linear`, then :func:`griffin_lim`.
+    """Waveform of a mel power spectrogram: `mel_to_linear`, then `griffin_lim`.
 
     mel_power : Tensor (..., n_mels, frames), power
-    phase     : as in :func:`griffin_lim`
+    phase     : as in `griffin_lim`
     returns   : Tensor (..., samples)
     """
     magnitude = mel_to_linear(mel_power, config)
@@ -175,12 +175,12 @@ def gradient(
     target    : Tensor (..., bins, frames) magnitude, or (..., n_mels, frames) mel decibels
     kind      : "magnitude" lowers the squared error of the magnitude; "log_mel" that of the mel
                 decibels, with a floor that is reached smoothly instead of by a cut. From noise,
-                "log_mel" ends in speech nobody understands: give it :func:`mel_to_audio`'s result
+                "log_mel" ends in speech nobody understands: give it `mel_to_audio`'s result
     init      : waveform (..., samples) to start from, for example Griffin-Lim's; None starts from
                 noise of standard deviation 1e-6
-    length    : samples wanted, as in :func:`griffin_lim`
+    length    : samples wanted, as in `griffin_lim`
     normalize : divide both magnitudes by their norm first and restore the level at the end; with
-                ``init=None`` and up to 500 iterations this is the recipe of the thesis
+                `init=None` and up to 500 iterations this is the recipe of the thesis
     returns   : Tensor (..., samples)
 
     Raises ValueError for a shape, kind or option that does not fit.

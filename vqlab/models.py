@@ -1,9 +1,9 @@
 """Autoencoders: an encoder, a bottleneck and a decoder, each of them replaceable.
 
-The bottleneck alone decides what kind of model it is: :class:`Identity` makes an autoencoder,
-:class:`Gaussian` a variational one (Kingma and Welling 2014), the quantisers of
-:mod:`vqlab.quantize` a VQ-VAE (van den Oord et al. 2017). All take ``z_e (batch, dim, *positions)``
-and return a :class:`~vqlab.quantize.Quantized`, in one dimension (frames) and two (pictures).
+The bottleneck alone decides what kind of model it is: `Identity` makes an autoencoder,
+`Gaussian` a variational one (Kingma and Welling 2014), the quantisers of
+`vqlab.quantize` a VQ-VAE (van den Oord et al. 2017). All take `z_e (batch, dim, *positions)`
+and return a `Quantized`, in one dimension (frames) and two (pictures).
 
 Notebook: 04
 """
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import distributed
+from . import processes
 from .networks import (
     BesideLinear,
     Decoder1d,
@@ -31,7 +31,7 @@ from .quantize import Quantized, ResidualQuantizer, VectorQuantizer, WrongAxesVe
 
 
 class Identity(nn.Module):
-    """The bottleneck of a plain autoencoder: lets ``dim`` real numbers per position through."""
+    """The bottleneck of a plain autoencoder: lets `dim` real numbers per position through."""
 
     stages = 0
     codebook_sizes: tuple[int, ...] = ()
@@ -48,11 +48,11 @@ class Identity(nn.Module):
 class Gaussian(nn.Module):
     """The bottleneck of a variational autoencoder: a diagonal Gaussian per position.
 
-    The encoder gives ``2 * dim`` channels, mean and log-variance. In training a sample is drawn
-    with the reparametrisation ``z = mean + std * noise``; in evaluation the mean is used.
-    ``loss`` is ``beta`` times the divergence KL(N(mean, std²) || N(0, 1)), summed over channels and
+    The encoder gives `2 * dim` channels, mean and log-variance. In training a sample is drawn
+    with the reparametrisation `z = mean + std * noise`; in evaluation the mean is used.
+    `loss` is `beta` times the divergence KL(N(mean, std²) || N(0, 1)), summed over channels and
     positions and averaged over the batch (Kingma and Welling 2014, appendix B). With several
-    processes (`distributed`) the noise is what one would draw for the whole batch.
+    processes (`vqlab.processes`) the noise is what one would draw for the whole batch.
     """
 
     stages = 0
@@ -75,16 +75,16 @@ class Gaussian(nn.Module):
         kl = kl.flatten(1).sum(dim=1).mean()
         z = mean
         if self.training:
-            first, every = distributed.share(len(mean))
+            first, every = processes.share(len(mean))
             noise = torch.randn(every, *mean.shape[1:], device=mean.device)
             z = mean + (0.5 * log_variance).exp() * noise[first : first + len(mean)]
         return Quantized(z=z.to(z_e.dtype), codes=None, loss=self.beta * kl, stats={"kl": kl})
 
 
 class Autoencoder(nn.Module):
-    """``encoder``, ``bottleneck`` and ``decoder`` in a row.
+    """`encoder`, `bottleneck` and `decoder` in a row.
 
-    Calling it returns ``(reconstruction, quantized)``: the decoder's output, in the shape of the
+    Calling it returns `(reconstruction, quantized)`: the decoder's output, in the shape of the
     input, and the bottleneck's record.
     """
 
@@ -109,9 +109,9 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def codes(self, x: Tensor) -> Tensor:
-        """Codes of ``x``: int64 ``(batch, stages, *positions)``.
+        """Codes of `x`: int64 `(batch, stages, *positions)`.
 
-        Raises ``ValueError`` if the bottleneck has no codes (autoencoder, VAE).
+        Raises `ValueError` if the bottleneck has no codes (autoencoder, VAE).
         """
         codes = self.bottleneck(self.encoder(x)).codes
         if codes is None:
@@ -121,14 +121,14 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
-        """What the decoder makes of ``codes (batch, stages, *positions)``."""
+        """What the decoder makes of `codes (batch, stages, *positions)`."""
         return self.decoder(self.bottleneck.decode(codes))
 
 
 class VariableDepth(Autoencoder):
     """An autoencoder of mel frames whose residual quantiser gives loud positions more stages.
 
-    Takes normalised log-mel ``(batch, n_mels, frames)``.
+    Takes normalised log-mel `(batch, n_mels, frames)`.
     """
 
     def forward(self, x: Tensor) -> tuple[Tensor, Quantized]:
@@ -137,7 +137,7 @@ class VariableDepth(Autoencoder):
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
-        """Begin as a linear codec fitted to ``x``: principal components, k-means for each stage.
+        """Begin as a linear codec fitted to `x`: principal components, k-means for each stage.
 
         The encoder's linear map takes the frames of a position to their strongest principal
         components (the Karhunen-Loeve transform, of all linear maps the one that loses least), the
@@ -160,9 +160,9 @@ class VariableDepth(Autoencoder):
 
 
 def slerp(start: Tensor, end: Tensor, share: float | Tensor, *, dim: int = 1) -> Tensor:
-    """Spherical interpolation: the point at ``share`` of the arc from ``start`` to ``end``.
+    """Spherical interpolation: the point at `share` of the arc from `start` to `end`.
 
-    The vectors lie along axis ``dim`` (1 in ``z (batch, dim, *positions)``); ``share`` goes from 0
+    The vectors lie along axis `dim` (1 in `z (batch, dim, *positions)`); `share` goes from 0
     to 1 and may be a tensor that broadcasts. Between vectors of one length the length stays, which
     on a straight line it does not (Shoemake 1985; between latents: White 2016, Hansen Vedal 2019).
     Where no single arc leads over, because a vector is zero or the two point the same or opposite
@@ -181,10 +181,10 @@ def slerp(start: Tensor, end: Tensor, share: float | Tensor, *, dim: int = 1) ->
 
 
 def loudness(x: Tensor, stride: int) -> Tensor:
-    """How loud each position is: ``x (batch, n_mels, frames)`` to ``(batch, frames / stride)``.
+    """How loud each position is: `x (batch, n_mels, frames)` to `(batch, frames / stride)`.
 
-    The logarithm of the mean of ``exp(x)`` over a position's bands and frames. With decibels
-    normalised to a deviation of 20 dB, ``exp(x)`` goes with power to the 0.22, much as loudness
+    The logarithm of the mean of `exp(x)` over a position's bands and frames. With decibels
+    normalised to a deviation of 20 dB, `exp(x)` goes with power to the 0.22, much as loudness
     does (Zwicker and Fastl 1990: 0.23), so strong bands count more than weak ones.
     """
     batch, _, frames = x.shape
@@ -205,7 +205,7 @@ def speech(
 ) -> Autoencoder:
     """The model that the notebooks build: log-mel frames, one dimension, residual quantiser.
 
-    Takes and returns normalised log-mel ``(batch, n_mels, frames)``. ``dropout`` is the quantiser
+    Takes and returns normalised log-mel `(batch, n_mels, frames)`. `dropout` is the quantiser
     dropout: because of it the same weights work with fewer stages, that is at lower rates.
     """
     return Autoencoder(
@@ -229,7 +229,7 @@ def variable_speech(
     fine_blocks: int = 2,
     beta: float = 0.02,
 ) -> VariableDepth:
-    """The model that ships: as :func:`speech`, but 25 positions a second that differ in depth.
+    """The model that ships: as `speech`, but 25 positions a second that differ in depth.
 
     Fewer positions and more stages, so that silence costs little and a vowel gets what it needs;
     a larger decoder, part of it at the rate of the frames.
@@ -248,10 +248,10 @@ def variable_speech(
 
 
 def tutorial(*, published: bool = False) -> Autoencoder:
-    """The tutorial's VQ-VAE: mel power ``(batch, 1, 128, 32)``, K = 512, D = 256.
+    """The tutorial's VQ-VAE: mel power `(batch, 1, 128, 32)`, K = 512, D = 256.
 
     Codebook learned by moving averages (decay 0.999), started uniformly in ±1/K, no restart.
-    ``published=True`` keeps its axis mistake: each "vector" is one channel's whole picture.
+    `published=True` keeps its axis mistake: each "vector" is one channel's whole picture.
     """
     quantizer = WrongAxesVectorQuantizer if published else VectorQuantizer
     bottleneck = quantizer(256, 512, beta=0.25, decay=0.999, kmeans_start=False, restart_below=0.0)
@@ -259,10 +259,10 @@ def tutorial(*, published: bool = False) -> Autoencoder:
 
 
 def thesis(bottleneck: Any = None, *, channels: int = 1, units: int = 256) -> Autoencoder:
-    """The thesis's model for pictures ``(batch, channels, height, width)``, 512 x 512 in it.
+    """The thesis's model for pictures `(batch, channels, height, width)`, 512 x 512 in it.
 
-    ``bottleneck`` defaults to its vector quantiser with D = 10, K = 512, decay 0.99 and β = 0.25,
-    no k-means start and no restart; ``Identity(D)`` and ``Gaussian(D)`` make its autoencoder and
+    `bottleneck` defaults to its vector quantiser with D = 10, K = 512, decay 0.99 and β = 0.25,
+    no k-means start and no restart; `Identity(D)` and `Gaussian(D)` make its autoencoder and
     its VAE. Weights start from a normal distribution cut off at two deviations of 0.02 (Hansen
     Vedal 2019).
     """

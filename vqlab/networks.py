@@ -19,7 +19,7 @@ from torch import Tensor, nn
 class ConvNextBlock(nn.Module):
     """Residual block along time: a wide depthwise filter, then a small network in every frame.
 
-    Takes and returns ``(batch, width, frames)``. Liu et al. 2022, "A ConvNet for the 2020s".
+    Takes and returns `(batch, width, frames)`. Liu et al. 2022, "A ConvNet for the 2020s".
     """
 
     def __init__(self, width: int, *, kernel: int = 7, expansion: int = 3) -> None:
@@ -38,10 +38,10 @@ class ConvNextBlock(nn.Module):
 
 
 class Encoder1d(nn.Sequential):
-    """Frames of ``channels`` values to vectors of ``dim``, ``stride`` times fewer of them.
+    """Frames of `channels` values to vectors of `dim`, `stride` times fewer of them.
 
-    Takes ``(batch, channels, frames)``, ``frames`` a multiple of ``stride``; returns
-    ``(batch, dim, frames / stride)``.
+    Takes `(batch, channels, frames)`, `frames` a multiple of `stride`; returns
+    `(batch, dim, frames / stride)`.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class Encoder1d(nn.Sequential):
 
 
 class Decoder1d(nn.Sequential):
-    """Vectors of ``dim`` back to ``stride`` times as many frames of ``channels`` values.
+    """Vectors of `dim` back to `stride` times as many frames of `channels` values.
 
-    Takes ``(batch, dim, positions)``; returns ``(batch, channels, positions * stride)``.
-    ``blocks`` work at the rate of the codes, ``fine_blocks`` at that of the frames.
+    Takes `(batch, dim, positions)`; returns `(batch, channels, positions * stride)`.
+    `blocks` work at the rate of the codes, `fine_blocks` at that of the frames.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Decoder1d(nn.Sequential):
 
 
 class BesideLinear(nn.Module):
-    """The sum of what ``network`` and one ``linear`` map make of the input.
+    """The sum of what `network` and one `linear` map make of the input.
 
     The network begins at zero: its last layer is cleared. So the sum starts as the linear map,
     which can be computed instead of learned, and the network learns what that lacks.
@@ -106,7 +106,7 @@ class BesideLinear(nn.Module):
 
 
 class Residual(nn.Module):
-    """Adds to its input what ``layers`` make of it."""
+    """Adds to its input what `layers` make of it."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
@@ -126,8 +126,8 @@ def residual_block2d(width: int) -> Residual:
 class Encoder2d(nn.Sequential):
     """A picture to a grid of vectors four times smaller each way.
 
-    Takes ``(batch, channels, height, width)``, both multiples of 4; returns
-    ``(batch, dim, height / 4, width / 4)``. Two 4 x 4 convolutions of stride 2 and two residual
+    Takes `(batch, channels, height, width)`, both multiples of 4; returns
+    `(batch, dim, height / 4, width / 4)`. Two 4 x 4 convolutions of stride 2 and two residual
     blocks (van den Oord et al. 2017; Hansen Vedal 2019).
     """
 
@@ -147,7 +147,7 @@ class Encoder2d(nn.Sequential):
 
 
 class Decoder2d(nn.Sequential):
-    """The mirror of :class:`Encoder2d`: ``(batch, dim, h, w)`` to ``(batch, channels, 4h, 4w)``."""
+    """The mirror of `Encoder2d`: `(batch, dim, h, w)` to `(batch, channels, 4h, 4w)`."""
 
     stride = 4
 
@@ -164,7 +164,7 @@ class Decoder2d(nn.Sequential):
 
 
 class TutorialEncoder(nn.Sequential):
-    """The tutorial's encoder: ``(batch, 1, 128, 32)`` mel power to ``(batch, 256, 32, 8)``.
+    """The tutorial's encoder: `(batch, 1, 128, 32)` mel power to `(batch, 256, 32, 8)`.
 
     Two 4 x 4 convolutions of stride 2, then a 3 x 3 and a 1 x 1 residual one, batch
     normalisation after each.
@@ -185,7 +185,7 @@ class TutorialEncoder(nn.Sequential):
 
 
 class TutorialDecoder(nn.Sequential):
-    """The tutorial's decoder, the mirror: ``(batch, 256, 32, 8)`` to ``(batch, 1, 128, 32)``."""
+    """The tutorial's decoder, the mirror: `(batch, 256, 32, 8)` to `(batch, 1, 128, 32)`."""
 
     stride = 4
 

@@ -24,11 +24,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ._paths import bundled
-from .checkpoints import load_tensors, save_tensors
 from .codec import Codec
-from .pretrained import load_pretrained
-from .runs import copy_state
+from .codec.shipped import load_pretrained
+from .files import bundled, load_tensors, save_tensors
 
 AT_ONCE = 256
 """Rows that `Prior.bits` works on at a time: it bounds the memory and changes no result."""
@@ -79,10 +77,10 @@ class Prior(nn.Module):
         return self.word.weight.device
 
     def forward(self, codes: Tensor, word: Tensor) -> Tensor:
-        """ln p of every code given those before it: float32, in the shape of ``codes``.
+        """ln p of every code given those before it: float32, in the shape of `codes`.
 
         codes : int64 (batch, stages, positions)
-        word : int64 (batch,), the place of each row's word in ``words``; len(words) is any word
+        word : int64 (batch,), the place of each row's word in `words`; len(words) is any word
         """
         h = self._read(codes[..., :-1], word)  # (batch, positions, width)
         prices = []
@@ -107,7 +105,7 @@ class Prior(nn.Module):
     def bits(self, codes: Tensor, word: str | None | Sequence[str | None] = None) -> Tensor:
         """Price of each row in bits, -log2 p(codes | word): float64 (batch,).
 
-        codes : int64 (batch, stages, n); a row of more than ``positions`` is priced in pieces,
+        codes : int64 (batch, stages, n); a row of more than `positions` is priced in pieces,
             each as if nothing came before it
         word : of all rows, or one for each; None is any word
         Raises ValueError for other stages, codes outside 0 … K-1 (-1 too) and unknown words.
@@ -134,7 +132,7 @@ class Prior(nn.Module):
         seed: int = 0,
         start: Tensor | None = None,
     ) -> Tensor:
-        """Draw ``n`` rows of codes for a word (None: any): int64 (n, stages, positions).
+        """Draw `n` rows of codes for a word (None: any): int64 (n, stages, positions).
 
         temperature : logits are divided by it; below 1 the probable becomes more probable
         top_p : each code is drawn from the fewest codes that together have this probability
@@ -200,7 +198,7 @@ class Prior(nn.Module):
             )
 
     def word_numbers(self, word: str | None | Sequence[str | None], n: int) -> Tensor:
-        """The place in ``words`` of one word for ``n`` rows, or of each row's own: int64 (n,)."""
+        """The place in `words` of one word for `n` rows, or of each row's own: int64 (n,)."""
         each = [word] * n if word is None or isinstance(word, str) else list(word)
         if len(each) != n:
             raise ValueError(f"{len(each)} words for {n} rows: give one word, or one for each row")
@@ -214,7 +212,7 @@ class Prior(nn.Module):
         return torch.tensor([known.get(one, len(known)) for one in each], dtype=torch.int64)
 
     def check_codec(self, codec: Codec) -> None:
-        """Raise ValueError unless the codes of ``codec`` are the ones this prior has learned."""
+        """Raise ValueError unless the codes of `codec` are the ones this prior has learned."""
         found = codec.identity().hex()
         if found != self.codec:
             raise ValueError(
@@ -228,14 +226,14 @@ class Prior(nn.Module):
             "codebook_sizes": self.codebook_sizes, "words": self.words, "codec": self.codec,
             "positions": self.positions, **self.options, "trained": self.trained,
         }  # fmt: skip
-        tensors = {name: tensor.half() for name, tensor in copy_state(self).items()}
+        tensors = {name: tensor.detach().cpu().half() for name, tensor in self.state_dict().items()}
         save_tensors(tensors, Path(path), {"prior": json.dumps(described)})
 
     @staticmethod
     def load(path: str | Path, *, codec: Codec | None = None) -> Prior:
-        """The prior that :meth:`save` wrote; with ``codec``, only if it belongs to that.
+        """The prior that `save` wrote; with `codec`, only if it belongs to that.
 
-        Raises ``ValueError`` for another kind of file or another codec.
+        Raises `ValueError` for another kind of file or another codec.
         """
         try:
             tensors, metadata = load_tensors(path)
@@ -258,9 +256,9 @@ class Prior(nn.Module):
 
 
 def load_prior(path: str | Path | None = None, *, codec: Codec | None = None) -> Prior:
-    """The prior that ships, or the one at ``path``, for ``codec`` (None: the shipped one).
+    """The prior that ships, or the one at `path`, for `codec` (None: the shipped one).
 
-    Raises ``ValueError`` where it belongs to another codec, ``FileNotFoundError`` without a file.
+    Raises `ValueError` where it belongs to another codec, `FileNotFoundError` without a file.
     """
     path = bundled("weights", "prior", "words.safetensors") if path is None else path
     return Prior.load(path, codec=codec or load_pretrained("speech"))
@@ -285,7 +283,7 @@ def _head(width: int, size: int, dropout: float) -> nn.Module:
 
 
 def _draw(logits: Tensor, temperature: float, top_p: float, generator: torch.Generator) -> Tensor:
-    """One index for each row of ``logits (n, K)``: int64 (n,)."""
+    """One index for each row of `logits (n, K)`: int64 (n,)."""
     p, index = (logits.double() / temperature).softmax(dim=1).sort(dim=1, descending=True)
     p = p * (p.cumsum(dim=1) - p < top_p)  # the most probable one always stays
     return index.gather(1, torch.multinomial(p, 1, generator=generator))[:, 0]

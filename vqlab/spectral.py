@@ -2,7 +2,7 @@
 
 A spectrogram is the squared magnitude of a short-time Fourier transform (STFT); a mel spectrogram
 sums it into bands that are narrow at low and wide at high frequencies, roughly as the ear does.
-The one idea here: all settings live in one frozen :class:`MelConfig`, and one filter bank made
+The one idea here: all settings live in one frozen `MelConfig`, and one filter bank made
 from it serves analysis and synthesis, so the two cannot disagree. Two mel scales are in use:
 "slaney" (linear below 1 kHz, logarithmic above; Slaney 1998, Auditory Toolbox; librosa's default)
 and "htk" (2595 log10(1 + f/700); Young et al., The HTK Book; torchaudio's default).
@@ -21,14 +21,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FLOOR_DB = -80.0
-"""Lowest value :func:`to_db` returns, in decibels: quieter power is raised to it."""
+"""Lowest value `to_db` returns, in decibels: quieter power is raised to it."""
 
 
 def stft(waveform: Tensor, config: MelConfig) -> Tensor:
     """Short-time Fourier transform with a periodic Hann window and centred frames.
 
-    Frame ``t`` is centred on sample ``t * hop_length``; the ends are padded by reflection, or by
-    zeros where the sound is too short to be reflected (up to ``n_fft // 2`` samples).
+    Frame `t` is centred on sample `t * hop_length`; the ends are padded by reflection, or by
+    zeros where the sound is too short to be reflected (up to `n_fft // 2` samples).
 
     waveform : Tensor (..., samples), floating point
     returns  : complex Tensor (..., n_fft // 2 + 1, samples // hop_length + 1)
@@ -61,14 +61,14 @@ def stft(waveform: Tensor, config: MelConfig) -> Tensor:
 
 
 def istft(spectrum: Tensor, config: MelConfig, *, length: int | None = None) -> Tensor:
-    """Inverse of :func:`stft`: weighted overlap-add, the least-squares inverse.
+    """Inverse of `stft`: weighted overlap-add, the least-squares inverse.
 
     For an STFT that no waveform has, the result is the waveform whose STFT is nearest to it
     (Griffin & Lim 1984, equation 6).
 
     spectrum : complex Tensor (..., n_fft // 2 + 1, frames)
     length   : samples wanted; without it (frames - 1) * hop_length. Give the original length:
-               the last ``samples % hop_length`` samples are known only then.
+               the last `samples % hop_length` samples are known only then.
     returns  : Tensor (..., samples)
 
     Raises ValueError where the shape does not fit the configuration, or the hop leaves gaps.
@@ -109,7 +109,7 @@ def check_bins(spectrogram: Tensor, config: MelConfig) -> None:
 def filter_bank(config: MelConfig) -> Tensor:
     """The triangular mel filters, one a row; the same tensor each time, so do not write into it.
 
-    Equal to ``librosa.filters.mel`` (and, with "htk" and no norm, to torchaudio's).
+    Equal to `librosa.filters.mel` (and, with "htk" and no norm, to torchaudio's).
 
     returns : float32 Tensor (n_mels, n_fft // 2 + 1) on the CPU
     """
@@ -136,17 +136,17 @@ def mel(waveform: Tensor, config: MelConfig) -> Tensor:
 
 
 def to_db(power: Tensor) -> Tensor:
-    """Decibels of a power: 10 log10(power), not below :data:`FLOOR_DB`."""
+    """Decibels of a power: 10 log10(power), not below `FLOOR_DB`."""
     return 10.0 * power.clamp(min=10.0 ** (FLOOR_DB / 10.0)).log10()
 
 
 def from_db(db: Tensor) -> Tensor:
-    """Power of decibels, the inverse of :func:`to_db` (what lay under the floor stays on it)."""
+    """Power of decibels, the inverse of `to_db` (what lay under the floor stays on it)."""
     return torch.pow(10.0, db / 10.0)
 
 
 def log_mel(waveform: Tensor, config: MelConfig) -> Tensor:
-    """Mel spectrogram in decibels, ``to_db(mel(...))``: what the models of the series see."""
+    """Mel spectrogram in decibels, `to_db(mel(...))`: what the models of the series see."""
     return to_db(mel(waveform, config))
 
 
@@ -161,7 +161,7 @@ def hz_to_mel(hz, scale: str = "slaney"):
 
 
 def mel_to_hz(mels, scale: str = "slaney"):
-    """Frequency in Hz of a mel value (number or array), the inverse of :func:`hz_to_mel`."""
+    """Frequency in Hz of a mel value (number or array), the inverse of `hz_to_mel`."""
     mels = np.asarray(mels, dtype=np.float64)
     if scale == "htk":
         return 700.0 * (10.0 ** (mels / 2595.0) - 1.0)

@@ -1,4 +1,4 @@
-"""Data sets of sounds behind one call, ``load(name, split)``; pictures by ``load_pictures``.
+"""Data sets of sounds behind one call, `load(name, split)`; pictures by `load_pictures`.
 
 The one idea: whatever the set, an item has a waveform, a sample rate, a label and a speaker, and no
 speaker is in two splits. So a notebook goes from the bundled words to the real recordings by
@@ -18,13 +18,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from vqlab._paths import bundled
-from vqlab.datasets import folder, librispeech, nsynth, speech_commands
-from vqlab.datasets import notes as made_notes
-from vqlab.datasets import words as bundled_words
-from vqlab.datasets.download import download
-from vqlab.datasets.items import SAMPLE_RATE, Dataset, Item
-from vqlab.datasets.pictures import Pictures, load_pictures
+from ..files import bundled
+from . import folder, librispeech, nsynth, speech_commands
+from . import notes as made_notes
+from . import words as bundled_words
+from .download import download
+from .items import SAMPLE_RATE, Dataset, Item
+from .pictures import Pictures, load_pictures
 
 __all__ = ["SAMPLE_RATE", "Dataset", "Item", "Pictures", "download", "load", "load_pictures"]
 
@@ -49,7 +49,7 @@ def load(
 
     name : "words" (bundled, synthesised), "voices" (bundled, a few recorded people to listen to:
         split "all", labels are languages), "speech_commands" (the real set), "librispeech"
-        (sentences, cut into pieces of ``seconds``), "folder" (any sound files), "nsynth" (notes of
+        (sentences, cut into pieces of `seconds`), "folder" (any sound files), "nsynth" (notes of
         four seconds), or "notes" (the same made by synthesisers, no files)
     split : "train", "validation", "test" or "all"; no speaker is in two of the first three
     root : the folder with the recordings; None looks in VQLAB_DATA, then the download folder
@@ -58,7 +58,7 @@ def load(
         and `nsynth.SOURCES`
     version : "v0.02" or "v0.01", of speech_commands
     seconds : length of every item, padded evenly or cropped around the word; None leaves it
-    level_db : RMS level in dBFS every item is brought to; ``item.gain_db`` takes it back
+    level_db : RMS level in dBFS every item is brought to; `item.gain_db` takes it back
     limit : keep at most so many clips, spread evenly over the split, so that all words stay in
 
     Raises ValueError for an unknown name, split, version or word, and for a split that is empty;

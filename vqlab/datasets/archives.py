@@ -1,7 +1,7 @@
 """Fetch a file over the network, check it, and unpack it safely.
 
 The one idea: nothing is there under its final name before it is whole. A file grows under a name
-ending in ``.part``, where the next attempt goes on; an archive is unpacked under another name and
+ending in `.part`, where the next attempt goes on; an archive is unpacked under another name and
 renamed at the end. So an interrupted download loses nothing, and a wrong or harmful archive leaves
 nothing behind.
 
@@ -23,7 +23,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from vqlab import _paths
+from .. import files
 
 _BLOCK = 1 << 20
 _TRIES = 5
@@ -34,7 +34,7 @@ _FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") 
 
 
 def fetch(url: str, part: Path) -> None:
-    """Download ``url`` into ``part``, going on where an earlier attempt stopped.
+    """Download `url` into `part`, going on where an earlier attempt stopped.
 
     Raises ConnectionError with one sentence; what has arrived stays for the next attempt.
     """
@@ -93,9 +93,9 @@ def _fetch_once(url: str, part: Path) -> bool:
 
 
 def fetch_verified(url: str, file: Path, expected: str) -> None:
-    """Have ``file`` on disk with the checksum ``expected``; what is there already is not fetched.
+    """Have `file` on disk with the checksum `expected`; what is there already is not fetched.
 
-    expected : the algorithm and the checksum, ``"sha256:af14…"`` or ``"md5:5e6f…"``
+    expected : the algorithm and the checksum, `"sha256:af14…"` or `"md5:5e6f…"`
     Raises ValueError when the checksum is another (the file is deleted); ConnectionError.
     """
     if not file.is_file():
@@ -128,12 +128,12 @@ def unpack(
     most_bytes: int = MOST_BYTES,
     most_files: int = MOST_FILES,
 ) -> None:
-    """Unpack a tar archive into the new folder ``target``, which appears only when all is there.
+    """Unpack a tar archive into the new folder `target`, which appears only when all is there.
 
-    inside : the one folder in the archive that becomes ``target``; None takes all
+    inside : the one folder in the archive that becomes `target`; None takes all
     Refused, with a ValueError and nothing left: absolute names, "..", links, devices, more than
-    ``most_bytes`` of content or ``most_files`` files, an archive that is cut off or has no folder
-    ``inside``.
+    `most_bytes` of content or `most_files` files, an archive that is cut off or has no folder
+    `inside`.
     """
     work = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(work, ignore_errors=True)  # of an attempt that was killed
@@ -186,11 +186,11 @@ class _Sparing:
 
 
 def unpacked(archive: Path, inside: str, **limits: int) -> Path:
-    """The folder ``inside`` of an archive, unpacked at its first use.
+    """The folder `inside` of an archive, unpacked at its first use.
 
     It comes to lie beside the archive, or in the download folder where that cannot be written.
     """
-    places = [archive.parent, _paths.download_folder() / archive.parent.name]
+    places = [archive.parent, files.download_folder() / archive.parent.name]
     for place in places:
         if (place / inside).is_dir():
             return place / inside

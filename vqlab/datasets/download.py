@@ -18,9 +18,9 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from vqlab import _paths
-from vqlab.datasets import nsynth, pictures, speech_commands
-from vqlab.datasets.archives import checksum, fetch_verified, unpack
+from .. import files
+from . import nsynth, pictures, speech_commands
+from .archives import checksum, fetch_verified, unpack
 
 NAMES = ("speech_commands", "nsynth", "cifar10", "mnist")
 PARTS = ("test", "validation", "train")  # of NSynth, the smallest first
@@ -132,7 +132,7 @@ def download(
         raise ValueError("A url is one archive; say by split=… which of the three it is.")
     if sha256 is not None and name == "mnist":
         raise ValueError("MNIST is four files, so it takes no sha256.")
-    place = _paths.download_folder() if root is None else Path(root).expanduser()
+    place = files.download_folder() if root is None else Path(root).expanduser()
     outside = os.environ.get("VQLAB_DATA", "").strip()
     if root is None and outside:
         warnings.warn(
@@ -156,7 +156,7 @@ def download(
 def _download_archive(
     known: Archive, target: Path, place: Path, url: str | None, sha256: str | None
 ) -> Path:
-    """Fetch one archive into ``place``, unpack it to ``target`` and delete it."""
+    """Fetch one archive into `place`, unpack it to `target` and delete it."""
     if target.is_dir():
         pattern, complete = known.files
         here = sum(1 for _ in target.glob(pattern))

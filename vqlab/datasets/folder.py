@@ -21,9 +21,9 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from vqlab import _paths
-from vqlab.datasets.items import Entry, counted, header_oddities, sentence
-from vqlab.datasets.speech_commands import choose
+from .. import files
+from .items import Entry, counted, header_oddities, sentence
+from .speech_commands import choose
 
 ENDINGS = frozenset(
     ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64".split()
@@ -51,7 +51,7 @@ def index(
     Raises FileNotFoundError when the folder is missing or holds no sound; ValueError for an unknown
     label, and when there are too few speakers for splits.
     """
-    folder = _paths.recordings_root(root)
+    folder = files.recordings_root(root)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"{folder} is not a folder. Give load('folder', root=…) a folder of sound files."
@@ -111,7 +111,7 @@ def speaker(path: Path) -> str:
 
 
 def split_of_speakers(speakers: set[str], *, share: float = 0.1) -> dict[str, str]:
-    """Each speaker's split: a ``share`` each for validation and test, the rest for training.
+    """Each speaker's split: a `share` each for validation and test, the rest for training.
 
     From three speakers on there is one at least in each.
     """

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from vqlab import audio
+from .. import audio
 
 SAMPLE_RATE = 16000
 SHORTEST_SECONDS = 0.1
@@ -41,7 +41,7 @@ _DROPPED = ("unreadable", "silent", "short")
 class Entry:
     """One clip before decoding: where it is and what is known about it.
 
-    ``start`` in seconds marks a piece of a longer recording; None is all of it.
+    `start` in seconds marks a piece of a longer recording; None is all of it.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class Item:
     """One sound.
 
     waveform : Tensor (samples,), float32 in [-1, 1]
-    gain_db : what level normalisation added; ``waveform / 10 ** (gain_db / 20)`` takes it back
+    gain_db : what level normalisation added; `waveform / 10 ** (gain_db / 20)` takes it back
     """
 
     waveform: Tensor
@@ -69,7 +69,7 @@ class Item:
 def header_oddities(path: Path) -> set[str]:
     """What the file's header alone shows to be odd, without decoding it.
 
-    Returns a subset of ``{"unreadable", "short", "channels", "rate"}``.
+    Returns a subset of `{"unreadable", "short", "channels", "rate"}`.
     """
     try:
         header = soundfile.info(str(path))
@@ -86,7 +86,7 @@ def header_oddities(path: Path) -> set[str]:
 
 
 def counted(n: int, noun: str) -> str:
-    """A number with its noun: ``1 clip``, ``1,200 clips``."""
+    """A number with its noun: `1 clip`, `1,200 clips`."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
@@ -155,7 +155,7 @@ class Dataset(Sequence[Item]):
         )
 
     def at_most(self, each: int) -> Dataset:
-        """A Dataset with the first ``each`` clips of every label."""
+        """A Dataset with the first `each` clips of every label."""
         seen: Counter[str] = Counter()
         entries = []
         for entry in self.entries:
@@ -170,7 +170,7 @@ class Dataset(Sequence[Item]):
         One second at 16 kHz takes 64 kB: 3,000 clips 0.2 GB, the whole of Speech Commands 7 GB.
         Silent clips stay in (the rows follow `labels`) and are named in `notes`; `scan` drops them.
 
-        Raises ValueError for a clip that cannot be read, and for ``seconds=None`` when the clips
+        Raises ValueError for a clip that cannot be read, and for `seconds=None` when the clips
         have different lengths.
         """
         if not self.entries:

@@ -2,7 +2,7 @@
 
 The one idea: a training batch needs items of one length, so every utterance is cut into pieces, one
 after the other. The eight speakers with the highest numbers of the training folders are for
-validation, the ``test-…`` folders for testing; no speaker is in two splits. A partly unpacked set
+validation, the `test-…` folders for testing; no speaker is in two splits. A partly unpacked set
 works.
 
 V. Panayotov, G. Chen, D. Povey, S. Khudanpur, "LibriSpeech: an ASR corpus based on public domain
@@ -19,18 +19,18 @@ from pathlib import Path
 
 import soundfile
 
-from vqlab import _paths
-from vqlab.datasets.items import Entry, counted, sentence
+from .. import files
+from .items import Entry, counted, sentence
 
 VALIDATION_SPEAKERS = 8
 
 
 def find(root: str | os.PathLike[str] | None = None) -> Path:
-    """The folder that holds ``train-clean-100`` and the like.
+    """The folder that holds `train-clean-100` and the like.
 
     Raises FileNotFoundError with the ways to provide it.
     """
-    places = [Path(os.path.abspath(place)) for place in _paths.recordings_roots(root)]
+    places = [Path(os.path.abspath(place)) for place in files.recordings_roots(root)]
     for place in places:
         for folder in (place / "LibriSpeech", place):
             if any(folder.glob("train-*")) or any(folder.glob("test-*")):
@@ -45,7 +45,7 @@ def find(root: str | os.PathLike[str] | None = None) -> Path:
 def index(
     split: str, *, root: str | os.PathLike[str] | None = None, seconds: float | None = None
 ) -> tuple[list[Entry], list[str], list[str]]:
-    """The pieces of a split, the labels (folders such as ``train-clean-100``), and notes.
+    """The pieces of a split, the labels (folders such as `train-clean-100`), and notes.
 
     seconds : length of the pieces; what is left at the end of an utterance is not used. None gives
         whole utterances.

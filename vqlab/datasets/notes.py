@@ -1,6 +1,6 @@
 """Synthesised notes of eight families of instruments: the stand-in for NSynth without a download.
 
-The one idea: a note is computed from its name. ``guitar_synthetic_003-060-100`` seeds the knobs of
+The one idea: a note is computed from its name. `guitar_synthetic_003-060-100` seeds the knobs of
 the third guitar (the same for all its notes) and the small accidents of this one note, so no file
 is needed and every run hears the same. As in NSynth the key is held for three seconds of the four,
 and a harder velocity is louder and brighter. The synthesisers are classics: frequency modulation
@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqlab.datasets.items import SAMPLE_RATE, Dataset, Entry
-from vqlab.datasets.nsynth import Note, parse, select
+from .items import SAMPLE_RATE, Dataset, Entry
+from .nsynth import Note, parse, select
 
 SECONDS = 4.0
 HELD = 3.0  # seconds until the key is let go
@@ -85,13 +85,13 @@ def synthesise(note: Note) -> Tensor:
 
 
 def phase(hertz: float, *, depth: float = 0.0, rate: float = 5.0, delay: float = 0.3) -> np.ndarray:
-    """The phase of a tone of ``hertz``, its pitch swaying by ``depth`` semitones (vibrato)."""
+    """The phase of a tone of `hertz`, its pitch swaying by `depth` semitones (vibrato)."""
     sway = depth * np.sin(2 * np.pi * rate * _TIME) * np.clip((_TIME - delay) / 0.5, 0, 1)
     return 2 * np.pi * np.cumsum(hertz * 2 ** (sway / 12)) / SAMPLE_RATE
 
 
 def summed(angle: np.ndarray, brightness: np.ndarray | float, count: int) -> np.ndarray:
-    """The sum of ``brightness ** (k - 1) * sin(k * angle)`` for k from 1 to ``count``.
+    """The sum of `brightness ** (k - 1) * sin(k * angle)` for k from 1 to `count`.
 
     In closed form, whatever the number of harmonics (Moorer 1976). brightness is below 1.
     """
@@ -129,12 +129,12 @@ def plucked(
 
 
 def decay(seconds: float) -> np.ndarray:
-    """An exponential that has fallen to a thousandth (-60 dB) after ``seconds``."""
+    """An exponential that has fallen to a thousandth (-60 dB) after `seconds`."""
     return 10 ** (-3 * _TIME / seconds)
 
 
 def attack(seconds: float) -> np.ndarray:
-    """From 0 to 1 within ``seconds``, without a corner at either end."""
+    """From 0 to 1 within `seconds`, without a corner at either end."""
     return 0.5 - 0.5 * np.cos(np.pi * np.clip(_TIME / seconds, 0, 1))
 
 
@@ -266,7 +266,7 @@ _PLAYERS = {
 
 
 class Notes(Dataset):
-    """A `Dataset` whose items are computed; ``item.path`` is a name, no file."""
+    """A `Dataset` whose items are computed; `item.path` is a name, no file."""
 
     def _load(self, entry: Entry) -> Tensor:
         note = parse(entry.path.stem)

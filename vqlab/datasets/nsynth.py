@@ -1,8 +1,8 @@
 """NSynth: 305,979 notes of four seconds, played by 1,006 instruments of eleven families.
 
-The one idea: the name of a file says everything, ``guitar_acoustic_014-060-127.wav`` is the family,
+The one idea: the name of a file says everything, `guitar_acoustic_014-060-127.wav` is the family,
 the source, the number of the instrument, the pitch (a MIDI number) and the velocity (how hard the
-key is struck, to 127). So a folder of notes is enough; ``examples.json``, which lies beside the
+key is struck, to 127). So a folder of notes is enough; `examples.json`, which lies beside the
 notes and says the same, is opened only for files that are named otherwise. The set comes in three
 folders (nsynth-train, nsynth-valid, nsynth-test), made so that no instrument of training is in the
 two others. A single folder is split by a hash of the instrument's name.
@@ -22,10 +22,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vqlab import _paths
-from vqlab.datasets.archives import unpacked
-from vqlab.datasets.folder import split_of_speakers
-from vqlab.datasets.items import Entry, counted
+from .. import files
+from .archives import unpacked
+from .folder import split_of_speakers
+from .items import Entry, counted
 
 FAMILIES = tuple(
     "bass brass flute guitar keyboard mallet organ reed string synth_lead vocal".split()
@@ -42,7 +42,7 @@ _NAME = re.compile(
 
 @dataclass(frozen=True)
 class Note:
-    """What the name of a note says. ``pitch`` is a MIDI number (60 is middle C, 261.6 Hz)."""
+    """What the name of a note says. `pitch` is a MIDI number (60 is middle C, 261.6 Hz)."""
 
     instrument: str
     family: str
@@ -103,10 +103,10 @@ def index(
 def find(root: str | os.PathLike[str] | None = None) -> Path:
     """The folder with the three official folders or their archives, or the one folder of notes.
 
-    Looked for as ``nsynth``, as ``NSynth`` and as the folder itself, under each of the places where
+    Looked for as `nsynth`, as `NSynth` and as the folder itself, under each of the places where
     recordings may be. Raises FileNotFoundError with the ways to provide it.
     """
-    places = [Path(os.path.abspath(place)) for place in _paths.recordings_roots(root)]
+    places = [Path(os.path.abspath(place)) for place in files.recordings_roots(root)]
     for place in places:
         if place.is_file():
             return _archive_alone(place)
@@ -210,7 +210,7 @@ def _own_split(folder: Path, split: str) -> tuple[dict[str, _Found], list[str]]:
 
 
 def _read(folder: Path) -> tuple[_Found, list[str]]:
-    """The notes in a folder or in its subfolder ``audio``, and what to say about the others."""
+    """The notes in a folder or in its subfolder `audio`, and what to say about the others."""
     found: _Found = []
     strange = []
     for path in _wavs(folder):
@@ -236,7 +236,7 @@ def _read(folder: Path) -> tuple[_Found, list[str]]:
 
 
 def _metadata(path: Path) -> dict[str, tuple[str, str, str]]:
-    """Family, source and instrument of each note in an ``examples.json``; empty when it is absent.
+    """Family, source and instrument of each note in an `examples.json`; empty when it is absent.
 
     Raises ValueError when the file is not what it should be.
     """
@@ -273,7 +273,7 @@ def _archive(place: Path, name: str) -> Path:
 
 
 def _archive_alone(archive: Path) -> Path:
-    """The folder of notes in the one archive that ``root`` names."""
+    """The folder of notes in the one archive that `root` names."""
     inside = archive.name.removesuffix(".jsonwav.tar.gz")
     if inside not in FOLDERS.values():
         raise ValueError(
@@ -287,12 +287,12 @@ def _folder(place: Path, name: str) -> Path | None:
     """An official folder, where it lies or where its archive was unpacked to."""
     places = [place]
     if _archive(place, name).is_file():
-        places.append(_paths.download_folder() / place.name)
+        places.append(files.download_folder() / place.name)
     return next((folder / name for folder in places if (folder / name).is_dir()), None)
 
 
 def _wavs(folder: Path) -> list[Path]:
-    """The wavs of a folder or of its subfolder ``audio``, without what macOS leaves beside them."""
+    """The wavs of a folder or of its subfolder `audio`, without what macOS leaves beside them."""
     inner = folder / "audio"
     paths = (inner if inner.is_dir() else folder).glob("*.wav")
     return sorted(path for path in paths if not path.name.startswith("."))

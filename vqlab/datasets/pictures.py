@@ -1,4 +1,4 @@
-"""Pictures behind one call, ``load_pictures(name, split)``: MNIST, CIFAR-10, and offline stand-ins.
+"""Pictures behind one call, `load_pictures(name, split)`: MNIST, CIFAR-10, and offline stand-ins.
 
 The one idea: both sets are plain numbers in a file with a short header or none, so they are read
 without unpickling anything, and a file that is cut off, or that claims more than it holds, is
@@ -27,9 +27,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vqlab import _paths
-from vqlab.datasets.archives import unpacked
-from vqlab.datasets.folder import split_of_speakers
+from .. import files
+from .archives import unpacked
+from .folder import split_of_speakers
 
 NAMES = ("mnist", "digits", "cifar10", "patches")
 SPLITS = ("train", "validation", "test")
@@ -120,7 +120,7 @@ def load_pictures(
 
 
 def _fit(raw: np.ndarray, *, most: int) -> Tensor:
-    """Bytes (n, channels, height, width) up to ``most`` to float32 in [0, 1], 32 x 32."""
+    """Bytes (n, channels, height, width) up to `most` to float32 in [0, 1], 32 x 32."""
     images = torch.from_numpy(raw.astype(np.float32)).div_(most)
     if images.shape[-1] < SIZE // 2:
         return functional.interpolate(images, size=(SIZE, SIZE), mode="bilinear")
@@ -180,7 +180,7 @@ def _mnist(split: str, root: str | os.PathLike[str] | None) -> _Raw:
 
 def _mnist_file(name: str, root: str | os.PathLike[str] | None) -> Path:
     """One of the four files; the dot that some copies have in place of a hyphen does not matter."""
-    places = [Path(os.path.abspath(place)) for place in _paths.recordings_roots(root)]
+    places = [Path(os.path.abspath(place)) for place in files.recordings_roots(root)]
     other = name.replace("-idx", ".idx")
     for place in places:
         for folder in ("mnist", "MNIST/raw", "MNIST", "."):
@@ -219,7 +219,7 @@ def _cifar10(split: str, root: str | os.PathLike[str] | None) -> _Raw:
 
 
 def _cifar_folder(root: str | os.PathLike[str] | None) -> Path:
-    places = [Path(os.path.abspath(place)) for place in _paths.recordings_roots(root)]
+    places = [Path(os.path.abspath(place)) for place in files.recordings_roots(root)]
     for place in places:
         for parent in (place / "cifar10", place):
             for folder in (parent / CIFAR_FOLDER, parent):
@@ -281,7 +281,7 @@ def _patches(split: str) -> _Raw:
 
 
 def _keep(split: str, raw: np.ndarray, labels: list[str], *, held_out: int) -> _Raw:
-    """The last ``held_out`` pictures for validation, the ones before for training; test: all."""
+    """The last `held_out` pictures for validation, the ones before for training; test: all."""
     start = len(raw) - held_out
     part = {"train": slice(0, start), "validation": slice(start, None), "test": slice(None)}[split]
     return raw[part], labels[part]

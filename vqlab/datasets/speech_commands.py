@@ -2,7 +2,7 @@
 
 The one idea: the set comes with two lists of file names, for validation and for testing, made so
 that no speaker is in two splits; what is in neither list is for training. The index is torchaudio's
-``SPEECHCOMMANDS``; the sound is decoded through soundfile, because torchaudio's own decoding needs
+`SPEECHCOMMANDS`; the sound is decoded through soundfile, because torchaudio's own decoding needs
 a further library since 2.9. A partly unpacked set works: listed clips that are absent are left out
 and counted in the notes. The bundled words have the same layout and are read by the same functions.
 
@@ -20,8 +20,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from vqlab import _paths
-from vqlab.datasets.items import Entry, counted
+from .. import files
+from .items import Entry, counted
 
 _DIVIDER = "_nohash_"
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
@@ -50,12 +50,12 @@ CLIPS = {
 def find(root: str | os.PathLike[str] | None = None, *, version: str = "v0.02") -> Path:
     """The folder that holds the word folders and the two lists.
 
-    It is looked for as ``SpeechCommands/speech_commands_v0.02``, as ``speech_commands_v0.02``, and
+    It is looked for as `SpeechCommands/speech_commands_v0.02`, as `speech_commands_v0.02`, and
     as the folder itself, under each of the places where recordings may be.
     Raises FileNotFoundError with the three ways to provide it.
     """
     name = f"speech_commands_{version}"
-    places = [Path(os.path.abspath(place)) for place in _paths.recordings_roots(root)]
+    places = [Path(os.path.abspath(place)) for place in files.recordings_roots(root)]
     for place in places:
         for folder in (place / "SpeechCommands" / name, place / name):
             if folder.is_dir():
@@ -123,7 +123,7 @@ def split_clips(
     *,
     words: set[str],
 ) -> tuple[list[Entry], list[str]]:
-    """The clips of ``words`` in a split, by the two lists; and sentences on what is odd.
+    """The clips of `words` in a split, by the two lists; and sentences on what is odd.
 
     listed : paths of "validation" and "test"; None where the lists are missing, then the set's own
         rule is used, the hash of the speaker (`which_set`)
@@ -208,9 +208,9 @@ def _torchaudio_index(
     folder: Path,
 ) -> tuple[list[Entry], dict[str, list[Path]] | None, list[str]]:
     """Every clip, the listed paths, and notes, from torchaudio's index of the folder."""
-    from vqlab import _torchaudio
+    from .. import compat
 
-    _torchaudio.ensure()
+    compat.ensure_torchaudio()
     from torchaudio.datasets import SPEECHCOMMANDS
 
     def indexed(subset: str | None) -> SPEECHCOMMANDS:

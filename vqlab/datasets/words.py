@@ -13,9 +13,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vqlab import _paths
-from vqlab.datasets import speech_commands
-from vqlab.datasets.items import Entry
+from .. import files
+from . import speech_commands
+from .items import Entry
 
 _DIVIDER = "_nohash_"
 
@@ -31,7 +31,7 @@ def index(
     root : another folder of the same layout; None for the bundled one
     Raises ValueError for an unknown word, FileNotFoundError when the folder is not there.
     """
-    folder = _paths.bundled("words") if root is None else Path(root).expanduser()
+    folder = files.bundled("words") if root is None else Path(root).expanduser()
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder; leave root out for the bundled words.")
     paths = sorted(

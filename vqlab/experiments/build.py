@@ -56,7 +56,7 @@ def bottleneck_of(single: Single) -> Any:
 
 
 def build(single: Single, channels: int) -> models.Autoencoder:
-    """A fresh model; ``channels`` of a picture, or rows of a spectrogram taken as frames.
+    """A fresh model; `channels` of a picture, or rows of a spectrogram taken as frames.
 
     The weights depend on the run's seed alone.
     """

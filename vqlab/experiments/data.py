@@ -22,9 +22,9 @@ from .schema import Grid, NoteSet, PictureSet, RecordingSet, WordSet
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """inputs: what the network takes, ``(n, channels, height, width)`` or ``(n, rows, frames)``.
+    """inputs: what the network takes, `(n, channels, height, width)` or `(n, rows, frames)`.
 
-    front: None for pictures; segments ``(n, samples)``, low and high ``(n,)`` come with it.
+    front: None for pictures; segments `(n, samples)`, low and high `(n,)` come with it.
     """
 
     inputs: Tensor
@@ -38,14 +38,14 @@ class Split:
         return len(self.inputs)
 
     def decibels(self, outputs: Tensor, rows: slice | list[int] = slice(None)) -> Tensor:
-        """Decibels ``(n, rows, frames)`` of what a network made of the items in ``rows``."""
+        """Decibels `(n, rows, frames)` of what a network made of the items in `rows`."""
         assert self.front is not None
         scaled = outputs.squeeze(1) if outputs.ndim == 4 else outputs
         return self.front.restore(Pictures(scaled, self.low[rows], self.high[rows]))
 
 
 def load(grid: Grid, split: str, *, progress: bool = True) -> Split:
-    """The items of ``split`` ("train", "validation" or "test") of a grid's data set.
+    """The items of `split` ("train", "validation" or "test") of a grid's data set.
 
     Raises ValueError if none can be used, FileNotFoundError if the files are not here.
     """
@@ -82,7 +82,7 @@ def load(grid: Grid, split: str, *, progress: bool = True) -> Split:
 
 
 def from_segments(grid: Grid, waveforms: Tensor, notes: tuple[str, ...] = ()) -> Split:
-    """Segments ``(n, samples)`` of sound as a grid's network takes them."""
+    """Segments `(n, samples)` of sound as a grid's network takes them."""
     front = front_of(grid)
     assert front is not None
     scaled, low, high = front.analyse(waveforms)

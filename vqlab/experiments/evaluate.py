@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .. import measures, training
-from ..checkpoints import save_tensors, write_whole
+from .. import training
+from ..files import save_tensors, write_whole
+from ..metrics import measures
 from ..quantize import CodebookStats
 from . import data, folders
 from .data import Split
@@ -50,7 +51,7 @@ _MEANING = (
 def evaluate(
     path: str | Path, *, device: str | torch.device | None = None, progress: bool = True
 ) -> list[dict[str, Any]]:
-    """Measure every trained model in ``path``, a run's folder or a grid's, and write the table.
+    """Measure every trained model in `path`, a run's folder or a grid's, and write the table.
 
     Returns a row a run, keys `COLUMNS`, None where a value is not defined; for sound, one more row
     for the way back alone ("inversion"). Raises FileNotFoundError where nothing is trained.
@@ -87,8 +88,8 @@ def measure(
 ) -> tuple[dict[str, Any], Tensor, tuple[Tensor, Tensor]]:
     """A row without the training's columns, the error of each row, and a typical item twice.
 
-    The error is ``(rows,)``, mean absolute, in decibels for sound; the typical item is the original
-    and its reconstruction ``(rows, columns)``, in decibels for sound.
+    The error is `(rows,)`, mean absolute, in decibels for sound; the typical item is the original
+    and its reconstruction `(rows, columns)`, in decibels for sound.
     """
     device = next(model.parameters()).device
     sizes = model.bottleneck.codebook_sizes
@@ -172,7 +173,7 @@ def _empty(grid: Grid, run: str, model: str) -> dict[str, Any]:
 
 
 def _shown(split: Split, values: Tensor, rows: slice) -> Tensor:
-    """What errors are counted in, ``(n, rows, columns)``: decibels, or the channels' mean."""
+    """What errors are counted in, `(n, rows, columns)`: decibels, or the channels' mean."""
     return split.decibels(values, rows) if split.front else values.mean(dim=1)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from .. import __version__, models
-from ..checkpoints import load_json, load_tensors, write_whole
+from ..files import load_json, load_tensors, write_whole
 from . import reading
 from .build import build
 from .grid import Single, singles
@@ -73,7 +73,7 @@ def load_model(folder: Path) -> tuple[Single, models.Autoencoder]:
 
 
 def reports_of(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's ``metrics.jsonl``."""
+    """The lines of a run's `metrics.jsonl`."""
     text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines() if line.strip()]
 
@@ -94,7 +94,7 @@ def is_finished(folder: Path) -> bool:
 
 
 def describe(folder: Path, **more: Any) -> None:
-    """Add the versions and ``more`` to a run's ``run.json``."""
+    """Add the versions and `more` to a run's `run.json`."""
     path = folder / "run.json"
     known = load_json(path)
     versions = {

@@ -26,7 +26,7 @@ FLOOR = 1e-9  # power; -90 dB
 
 
 class Pictures(NamedTuple):
-    """Pictures ``(n, rows, frames)`` in [0, 1]; 0 and 1 stand for low and high ``(n,)``, in dB."""
+    """Pictures `(n, rows, frames)` in [0, 1]; 0 and 1 stand for low and high `(n,)`, in dB."""
 
     scaled: Tensor
     low: Tensor
@@ -68,7 +68,7 @@ class Front:
         return self.config.n_fft // 2 // self.config.hop_length
 
     def decibels(self, segments: Tensor) -> Tensor:
-        """Segments ``(n, samples)`` to decibels ``(n, rows, frames)``, not below -90 dB."""
+        """Segments `(n, samples)` to decibels `(n, rows, frames)`, not below -90 dB."""
         db = torch.empty(len(segments), self.rows, self.frames)
         for first in range(0, len(segments), 32):  # the complex spectra of all would be large
             some = slice(first, first + 32)
@@ -79,7 +79,7 @@ class Front:
         return db
 
     def analyse(self, segments: Tensor) -> Pictures:
-        """Segments ``(n, samples)`` to pictures; a silent one becomes all zeros."""
+        """Segments `(n, samples)` to pictures; a silent one becomes all zeros."""
         db = self.decibels(segments)
         low, high = db.amin(dim=(1, 2)), db.amax(dim=(1, 2))
         span = (high - low).clamp(min=1e-6)
@@ -87,12 +87,12 @@ class Front:
         return Pictures(scaled, low, high)
 
     def restore(self, pictures: Pictures) -> Tensor:
-        """Decibels ``(n, rows, frames)`` of pictures: undoes the scaling."""
+        """Decibels `(n, rows, frames)` of pictures: undoes the scaling."""
         span = (pictures.high - pictures.low)[:, None, None]
         return pictures.scaled * span + pictures.low[:, None, None]
 
     def synthesise(self, db: Tensor) -> Tensor:
-        """Waveforms ``(n, samples)`` of decibels ``(n, rows, frames)``.
+        """Waveforms `(n, samples)` of decibels `(n, rows, frames)`.
 
         At both ends, where the picture has no frame, the nearest one is repeated; the top bin,
         which it lacks, is silent.
@@ -145,11 +145,11 @@ def front_of(grid: Grid) -> Front | None:
 
 
 def segments(waveform: Tensor, samples: int) -> Tensor:
-    """A recording ``(n,)`` of any length as ``(pieces, samples)``; the last ends in silence."""
+    """A recording `(n,)` of any length as `(pieces, samples)`; the last ends in silence."""
     pieces = max(1, -(-len(waveform) // samples))
     return F.pad(waveform, (0, pieces * samples - len(waveform))).reshape(pieces, samples)
 
 
 def rms(waveforms: Tensor) -> Tensor:
-    """Root mean square of each of ``(n, samples)``."""
+    """Root mean square of each of `(n, samples)`."""
     return waveforms.square().mean(dim=-1).sqrt()

@@ -18,8 +18,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .. import audio, training
-from ..checkpoints import write_whole
 from ..datasets import SAMPLE_RATE
+from ..files import write_whole
 from . import data, folders
 from .front import Front, front_of, segments
 from .samples import grey, png, quieter
@@ -33,10 +33,10 @@ def reconstruct(
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> dict[str, Tensor]:
-    """Write what each model makes of ``recording`` into the folder ``out``, as wav and as picture.
+    """Write what each model makes of `recording` into the folder `out`, as wav and as picture.
 
     models : folders of runs or grids of sound
-    returns : waveforms ``(samples,)`` by name: original, inversion, and each run; several front
+    returns : waveforms `(samples,)` by name: original, inversion, and each run; several front
         ends give several inversions
 
     Raises ValueError for models of pictures, and what reading the recording raises.
@@ -78,13 +78,13 @@ def reconstruct(
 
 @torch.no_grad()
 def through(model: torch.nn.Module, inputs: Tensor, batch: int) -> Tensor:
-    """What ``model`` makes of ``inputs (n, …)``, ``batch`` of them at a time; on the CPU."""
+    """What `model` makes of `inputs (n, …)`, `batch` of them at a time; on the CPU."""
     device = next(model.parameters()).device
     return torch.cat([model(x.to(device))[0].float().cpu() for x in inputs.split(batch)])
 
 
 def _save_picture(path: Path, db: Tensor, scale: tuple[float, float]) -> None:
-    """The segments beside one another, low frequencies at the bottom, black is ``scale[0]``."""
+    """The segments beside one another, low frequencies at the bottom, black is `scale[0]`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = torch.cat(list(db), dim=1).flip(0)
     write_whole(path, png(grey(whole, *scale)))

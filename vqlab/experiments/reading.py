@@ -46,7 +46,7 @@ def find(name: str | Path) -> Path:
 def read(path: str | Path) -> Grid:
     """The grid that a YAML file describes.
 
-    Raises ValueError with ``FILE:LINE``, what is wrong and what is allowed.
+    Raises ValueError with `FILE:LINE`, what is wrong and what is allowed.
     """
     values, lines = yaml_lines.read(path)
 
@@ -72,7 +72,7 @@ def read(path: str | Path) -> Grid:
 
 
 def write(grid: Grid) -> str:
-    """The grid as YAML with every key, defaults included; :func:`read` reads it back."""
+    """The grid as YAML with every key, defaults included; `read` reads it back."""
     return yaml_lines.write(grid.model_dump())
 
 

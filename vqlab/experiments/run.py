@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from .. import distributed, training
-from ..checkpoints import write_whole
-from ..runs import Run
+from .. import processes, training
+from ..files import write_whole
+from ..training.runs import Run
 from . import data, folders, reading, samples
 from .build import build, loss_of
 from .data import Split
@@ -35,24 +35,24 @@ def train(
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> Path:
-    """Train every run of ``grid`` that is not done yet; returns the folder, runs/NAME if not given.
+    """Train every run of `grid` that is not done yet; returns the folder, runs/NAME if not given.
 
-    Under `torchrun` or `accelerate launch` (after `distributed.start`) all processes train each run
+    Under `torchrun` or `accelerate launch` (after `processes.start`) all processes train each run
     together, and the first writes. Raises ValueError where the folder holds a run of the same name
     with another configuration, and KeyboardInterrupt after ctrl-C, when the epoch so far is kept.
     """
     out = Path(out) if out is not None else Path("runs") / grid.name
     runs = singles(grid)
-    if distributed.is_main():
+    if processes.is_main():
         for single in runs:
             if (out / single.name).exists():
                 folders.open_run(single, out / single.name)
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / folders.GRID, reading.write(grid).encode())
-    distributed.barrier()
+    processes.barrier()
     left = [single for single in runs if not folders.is_finished(out / single.name)]
-    distributed.barrier()  # all have looked before one of them writes again
-    show = progress and distributed.is_main()
+    processes.barrier()  # all have looked before one of them writes again
+    show = progress and processes.is_main()
     bar = tqdm(
         total=len(runs),
         initial=len(runs) - len(left),
@@ -70,11 +70,11 @@ def train(
 
 def _sets(grid: Grid, progress: bool) -> list[Split]:
     """Training and validation set; the first process goes ahead, in case it has to unpack them."""
-    if not distributed.is_main():
-        distributed.barrier()
+    if not processes.is_main():
+        processes.barrier()
     sets = [data.load(grid, split, progress=progress) for split in ("train", "validation")]
-    if distributed.is_main():
-        distributed.barrier()
+    if processes.is_main():
+        processes.barrier()
     return sets
 
 
@@ -92,10 +92,10 @@ def _train_one(
     device: str | torch.device | None,
     tell: Callable[[Run], None],
 ) -> None:
-    main = distributed.is_main()
+    main = processes.is_main()
     if main:
         folders.open_run(single, folder)
-    distributed.barrier()
+    processes.barrier()
     settings = single.grid.training
     model = build(single, train.inputs.shape[1])
     per_epoch = math.ceil(len(train) / settings.batch)
@@ -129,7 +129,7 @@ def _train_one(
         board.close()
         raise KeyboardInterrupt
     if main:
-        with distributed.alone():  # the other processes wait at the barrier
+        with processes.alone():  # the other processes wait at the barrier
             board.picture(samples.save(model, validation, folder / "samples"), run.step)
         board.close()
         folders.describe(
@@ -139,7 +139,7 @@ def _train_one(
             notes=notes_of([train, validation]),
             finished=True,
         )
-    distributed.barrier()
+    processes.barrier()
 
 
 def _teller(bar: Any, n: int, single: Single) -> Callable[[Run], None]:
@@ -181,7 +181,7 @@ class _Board:
                 writer.add_scalar(name, value, run.step)
 
     def picture(self, pixels: Any, step: int) -> None:
-        """Log the samples, ``(height, width)`` or ``(height, width, 3)`` of bytes."""
+        """Log the samples, `(height, width)` or `(height, width, 3)` of bytes."""
         self._open(step).add_image(
             "originals above, reconstructions below",
             pixels,

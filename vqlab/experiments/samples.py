@@ -17,8 +17,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .. import audio
-from ..checkpoints import write_whole
 from ..datasets import SAMPLE_RATE
+from ..files import write_whole
 from .data import Split
 
 SHOWN, HEARD = 6, 2
@@ -27,7 +27,7 @@ _GAP = 2  # white pixels between pictures
 
 @torch.no_grad()
 def save(model: nn.Module, split: Split, folder: Path) -> np.ndarray:
-    """Write ``samples.png``, and wavs where the items are sound; returns the picture's bytes."""
+    """Write `samples.png`, and wavs where the items are sound; returns the picture's bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     device = next(model.parameters()).device
     inputs = split.inputs[:SHOWN]
@@ -55,20 +55,20 @@ def quieter(waveform: Tensor) -> Tensor:
 
 
 def grey(values: Tensor, low: float = 0.0, high: float = 1.0) -> np.ndarray:
-    """Values ``(rows, columns)`` as bytes: low black, high white."""
+    """Values `(rows, columns)` as bytes: low black, high white."""
     scaled = (values - low) / max(high - low, 1e-9)
     return (scaled.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Bytes ``(height, width)`` or ``(height, width, 3)`` as a PNG file."""
+    """Bytes `(height, width)` or `(height, width, 3)` as a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def _row(items: Tensor, flip: bool) -> np.ndarray:
-    """Pictures ``(n, channels, height, width)`` or ``(n, rows, frames)`` beside one another."""
+    """Pictures `(n, channels, height, width)` or `(n, rows, frames)` beside one another."""
     pictures = []
     for item in items:
         planes = item if item.ndim == 3 else item.unsqueeze(0)

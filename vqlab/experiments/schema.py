@@ -138,7 +138,7 @@ class _Bottleneck(_Section):
 
     loss: of a reconstruction, squared error "sum"med over an item or its "mean" over all values;
     the bottleneck's own loss is added. beta, decay, start, restart_below: see
-    :class:`vqlab.quantize.VectorQuantizer`.
+    `vqlab.quantize.VectorQuantizer`.
     """
 
     label: Name | None = None

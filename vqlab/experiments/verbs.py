@@ -11,25 +11,25 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .. import distributed
+from .. import processes
 from . import evaluate, folders, is_experiment, predict, reading, run
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train the grid of ``options.file``, in one process or in all that torchrun started."""
+    """Train the grid of `options.file`, in one process or in all that torchrun started."""
     _refuse_others(options, "file", "out", "device", "threads")
     grid = reading.read(reading.find(options.file))
-    distributed.start()
+    processes.start()
     try:
         out = run.train(grid, options.out, device=options.device)
-        if distributed.is_main():
+        if processes.is_main():
             for note in folders.notes_in(out):
                 print(note)
             count = len(folders.runs_in(out))
             print(f"{count} runs are in {out}; their test error: python -m vqlab evaluate {out}")
-        distributed.barrier()  # no process leaves while another still talks to it
+        processes.barrier()  # no process leaves while another still talks to it
     finally:
-        distributed.stop()
+        processes.stop()
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -44,7 +44,7 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def reconstruct(options: argparse.Namespace) -> None:
-    """Make a recording heard through the runs and grids that ``options.model`` names."""
+    """Make a recording heard through the runs and grids that `options.model` names."""
     out = Path(options.output or f"{Path(options.input).with_suffix('')}.reconstructed")
     for path in options.model:
         if not is_experiment(path):

@@ -25,7 +25,7 @@ _DEEPEST = 10  # lists and mappings in one another
 def read(path: str | Path) -> tuple[Any, dict[tuple, int]]:
     """The values of a YAML file, and the line of each place, such as ("bottlenecks", 0, "K").
 
-    Raises ValueError with ``FILE:LINE`` for what is no YAML, a key given twice, references,
+    Raises ValueError with `FILE:LINE` for what is no YAML, a key given twice, references,
     and tags.
     """
     path = Path(path)
@@ -51,7 +51,7 @@ def read(path: str | Path) -> tuple[Any, dict[tuple, int]]:
 
 
 def write(values: Any) -> str:
-    """Plain values as YAML that :func:`read` turns into the same values."""
+    """Plain values as YAML that `read` turns into the same values."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=95)
 
 

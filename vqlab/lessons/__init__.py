@@ -2,7 +2,9 @@
 
 `check` compares a learner's function with the reference and answers in one sentence: passed, not
 attempted yet, or a hint that fits the particular mistake. `guess` keeps a prediction and `reveal`
-puts it beside the result. The exercises of notebook NN live in the module `nbNN` of this package.
+puts it beside the result. The exercises of notebook NN lie beside the
+notebooks, in `notebooks/checks/nbNN.py` (in an installed wheel with its data), and are imported as
+`vqlab.lessons.nbNN`.
 
     >>> from vqlab import lessons, quantize
     >>> lessons.check("05-nearest", quantize.nearest)
@@ -15,9 +17,11 @@ puts it beside the result. The exercises of notebook NN live in the module `nbNN
 Notebook: all of them
 """
 
-from ._exercise import Exercise, Verdict, value_of
-from ._machinery import check, exercise_names, find, forget
-from ._notes import Note, guess, reveal
+from pathlib import Path
+
+from .checking import check, exercise_names, find, forget
+from .exercise import Exercise, Verdict, value_of
+from .guesses import Note, guess, reveal
 
 __all__ = [
     "Exercise",
@@ -30,4 +34,11 @@ __all__ = [
     "guess",
     "reveal",
     "value_of",
+]
+
+_package = Path(__file__).resolve().parents[1]
+__path__ += [
+    str(folder)
+    for folder in (_package.parent / "notebooks" / "checks", _package / "_data" / "checks")
+    if folder.is_dir()
 ]

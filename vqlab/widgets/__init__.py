@@ -4,7 +4,6 @@
     code_strip(codec, codes, gain)  a word's codes: change one, hear it
     keyboard(codec, stage)          the codebook as a keyboard
     recorder(seconds=3)             microphone, upload, or a bundled clip
-    abx(a, b)                       a blind test with its binomial p-value
     trade_off(waveform)             the length of the window on a slider
 
 Each is a Python object first: its state can be read, set and tested without a page, and where no
@@ -15,20 +14,17 @@ Notebook: 05
 """
 
 from .keys import Keyboard, keyboard
-from .listening import ABX, abx
 from .plane import Voronoi, voronoi
 from .recording import Recorder, recorder
 from .strip import CodeStrip, code_strip
 from .window import TradeOff, trade_off
 
 __all__ = [
-    "ABX",
     "CodeStrip",
     "Keyboard",
     "Recorder",
     "TradeOff",
     "Voronoi",
-    "abx",
     "code_strip",
     "keyboard",
     "recorder",

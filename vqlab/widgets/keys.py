@@ -17,9 +17,9 @@ import torch
 import traitlets as t
 from torch import Tensor
 
-from .. import edit, spectral
-from ..codec import Codec
-from ._base import Widget, assets, picture_uri, sound_uri, whole_number
+from .. import spectral
+from ..codec import Codec, edit
+from .base import Widget, assets, picture_uri, sound_uri, whole_number
 
 ROWS = ("1234567890", "qwertyuiop", "asdfghjkl;", "zxcvbnm,./")
 """Characters of the keys of a page; one page has as many keys."""
@@ -41,13 +41,13 @@ def keyboard(
     seconds : how long a key sounds, at least one position
     codes   : the codes on the keys and their order; left out: all, the most used first
 
-    Raises ValueError for a stage or code that the codec does not have, or a missing ``under``.
+    Raises ValueError for a stage or code that the codec does not have, or a missing `under`.
     """
     return Keyboard(codec, stage, under=under, seconds=seconds, codes=codes)
 
 
 class Keyboard(Widget):
-    """What `keyboard` returns. ``played`` lists the codes of the keys pressed so far."""
+    """What `keyboard` returns. `played` lists the codes of the keys pressed so far."""
 
     _esm, _css = assets("keys")
     played = t.List(t.Int()).tag(sync=True)

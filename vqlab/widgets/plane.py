@@ -19,7 +19,7 @@ import traitlets as t
 from torch import Tensor
 
 from ..quantize import distances, nearest
-from ._base import Widget, assets
+from .base import Widget, assets
 
 MOST = 64
 """Points, and codes, that a plane takes."""
@@ -34,7 +34,7 @@ def voronoi(points: Any, codes: Any, *, size: float = 3.0) -> Voronoi:
 
 
 class Voronoi(Widget):
-    """What `voronoi` returns; these follow every drag, and ``points`` and ``codes`` may be set.
+    """What `voronoi` returns; these follow every drag, and `points` and `codes` may be set.
 
     points, codes : lists of [x, y]
     assignment    : the number of the nearest code of each point (the first on a tie)

@@ -2,7 +2,7 @@
 
 The page takes the samples from the microphone itself and decodes files with the browser's own
 decoder, so no program such as ffmpeg is needed, in JupyterLab or in Colab. The one idea: there is
-always a sound. Before anything is recorded ``waveform`` is the bundled clip, so that cells below
+always a sound. Before anything is recorded `waveform` is the bundled clip, so that cells below
 run, with a microphone and without. What is recorded stays in the kernel's memory and is written
 nowhere.
 
@@ -21,9 +21,9 @@ import traitlets as t
 from torch import Tensor
 
 from .. import audio
-from .._paths import bundled
+from ..files import bundled
 from ..spectral import MelConfig
-from ._base import Widget, assets, mono, sound_uri, spectrogram_uri
+from .base import Widget, assets, mono, sound_uri, spectrogram_uri
 
 CLIP = ("voices", "en", "welcome.flac")
 
@@ -38,7 +38,7 @@ def recorder(
     clip: str | Path | None = None,
     longest: float = 60.0,
 ) -> Recorder:
-    """Buttons to record up to ``seconds``, to upload a file, or to take a clip that is here.
+    """Buttons to record up to `seconds`, to upload a file, or to take a clip that is here.
 
     sample_rate : of what arrives, in Hz; the browser brings everything to it, mono
     clip        : path of a sound file to begin with; left out: a bundled voice
@@ -50,9 +50,9 @@ def recorder(
 
 
 class Recorder(Widget):
-    """What `recorder` returns: ``waveform (samples,)``, ``sample_rate``, and ``source`` in words.
+    """What `recorder` returns: `waveform (samples,)`, `sample_rate`, and `source` in words.
 
-    ``source`` can be observed to learn of a new sound.
+    `source` can be observed to learn of a new sound.
     """
 
     _esm, _css = assets("recording")

@@ -15,16 +15,15 @@ from typing import Any
 import traitlets as t
 from torch import Tensor
 
-from .. import edit
-from ..codec import Codec
-from ._base import Widget, assets, sound_uri, spectrogram_uri, whole_number
+from ..codec import Codec, edit
+from .base import Widget, assets, sound_uri, spectrogram_uri, whole_number
 
 MOST = 250
 """Positions of a strip: ten seconds as shipped."""
 
 
 def code_strip(codec: Codec, codes: Tensor, gain_db: float = 0.0) -> CodeStrip:
-    """A strip of ``codes (1, stages, positions)``, as `Codec.encode` gives them with ``gain_db``.
+    """A strip of `codes (1, stages, positions)`, as `Codec.encode` gives them with `gain_db`.
 
     Raises ValueError for codes that are not well-formed, that the codec does not have, or with more
     than 250 positions.
@@ -33,7 +32,7 @@ def code_strip(codec: Codec, codes: Tensor, gain_db: float = 0.0) -> CodeStrip:
 
 
 class CodeStrip(Widget):
-    """What `code_strip` returns. ``codes`` and ``waveform`` are always those of the strip."""
+    """What `code_strip` returns. `codes` and `waveform` are always those of the strip."""
 
     _esm, _css = assets("strip")
     grid: t.List[Any] = t.List().tag(sync=True)  # (stages, positions)

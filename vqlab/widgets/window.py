@@ -17,7 +17,7 @@ import traitlets as t
 
 from .. import spectral
 from ..spectral import MelConfig
-from ._base import Widget, assets, mono, picture_uri, sound_uri
+from .base import Widget, assets, mono, picture_uri, sound_uri
 
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
 
@@ -44,7 +44,7 @@ def trade_off(
 
 
 class TradeOff(Widget):
-    """What `trade_off` returns. ``n_fft`` is the slider's; all pictures are made beforehand."""
+    """What `trade_off` returns. `n_fft` is the slider's; all pictures are made beforehand."""
 
     _esm, _css = assets("window")
     n_fft = t.Int().tag(sync=True)

@@ -1,0 +1,7 @@
+"""The command line: `options` reads what was typed, `commands` does it."""
+
+from .options import main
+
+__all__ = [
+    "main",
+]

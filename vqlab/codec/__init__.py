@@ -1,0 +1,17 @@
+"""The codec: a waveform to integers, to bytes, and back.
+
+`codec` has the steps, `file` the weights, `entropy` the range coder, `packing` the bytes of a
+`.vql` file, `shipped` the three functions most people want, `edit` what can be done to codes.
+"""
+
+from .codec import Codec
+from .file import Recipe
+from .shipped import compress, decompress, load_pretrained
+
+__all__ = [
+    "Codec",
+    "Recipe",
+    "compress",
+    "decompress",
+    "load_pretrained",
+]

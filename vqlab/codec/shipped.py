@@ -1,0 +1,108 @@
+"""Weights that ship with the package, and the two functions most people want.
+
+Notebook: 00
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import audio
+from ..audio.long import spool
+from ..files import bundled, write_whole
+from .codec import Codec
+
+
+def load_pretrained(name: str = "speech") -> Codec:
+    """A codec by the name of its shipped weights, or by the path of a `codec.safetensors`.
+
+    A file is read once and kept until it changes. Raises `ValueError` for a name that does not
+    ship, `FileNotFoundError` for a missing file.
+    """
+    if name.endswith(".safetensors"):
+        path = Path(name)
+    else:
+        shipped = sorted(path.stem for path in bundled("weights").glob("*.safetensors"))
+        if name not in shipped:
+            raise ValueError(
+                f"no weights called {name!r} ship with vqlab: take one of {', '.join(shipped)}, or "
+                "give the path of a codec.safetensors that a training left"
+            )
+        path = bundled("weights", f"{name}.safetensors")
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: check the name")
+    return _read_codec(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _read_codec(path: Path, changed: int) -> Codec:
+    return Codec.load(path)
+
+
+def compress(
+    path_or_waveform: str | Path | Tensor | np.ndarray,
+    out: str | Path | None = None,
+    *,
+    sample_rate: int | None = None,
+    model: str = "speech",
+    kbps: float = 1.0,
+) -> bytes:
+    """Bytes of a sound: header, codes, checksum; also written to `out` if given.
+
+    path_or_waveform : a sound file, or a waveform `(samples,)` with its `sample_rate`
+        (left out: the model's). Files are mixed to one channel; both are resampled as needed.
+    kbps : upper bound on the size of the whole result, in 1000 bits for a second of sound; the
+        quality that comes nearest to it is used. A very short sound passes it, because header and
+        checksum alone take 12 bytes.
+
+    A file may be of any length: it goes through in blocks, and only its codes stay in memory.
+
+    Raises `ValueError` or `FileNotFoundError` for what cannot be read or coded.
+    """
+    codec = load_pretrained(model)
+    if isinstance(path_or_waveform, Tensor | np.ndarray):
+        waveform = torch.as_tensor(path_or_waveform)
+        if sample_rate is not None:
+            waveform = audio.resample(waveform, sample_rate, codec.sample_rate)
+        data = codec.compress(waveform, kbps)
+    else:
+        with spool(path_or_waveform, codec.sample_rate) as sound:
+            data = codec.compress(sound, kbps)
+    if out is not None:
+        write_whole(out, data)
+    return data
+
+
+def decompress(path_or_bytes: str | Path | bytes, *, model: str = "speech") -> tuple[Tensor, int]:
+    """Waveform `(samples,)` and sample rate of what `compress` gave.
+
+    Raises `ValueError` for bytes that are damaged, cut off, or made with other weights.
+    """
+    codec = load_pretrained(model)
+    data = path_or_bytes if isinstance(path_or_bytes, bytes) else read(path_or_bytes)
+    return codec.decode(*codec.from_bytes(data)), codec.sample_rate
+
+
+def decompress_to(path: str | Path, out: str | Path, *, model: str = "speech") -> float:
+    """Write the sound of a packed file to `out`, block by block; returns its seconds.
+
+    Raises as `decompress` and `vqlab.audio.save` do.
+    """
+    codec = load_pretrained(model)
+    pieces = codec.decode_blocks(*codec.from_bytes(read(path)))
+    return audio.save_pieces(out, pieces, codec.sample_rate) / codec.sample_rate
+
+
+def read(path: str | Path) -> bytes:
+    """The bytes of a packed file. Raises `FileNotFoundError` or `ValueError` (too large)."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: check the name")
+    if path.stat().st_size > 2**28:
+        raise ValueError(f"{path} has {path.stat().st_size} bytes: no .vql file is that large")
+    return path.read_bytes()

@@ -1,0 +1,41 @@
+"""Pictures of sounds, spectrograms and codes, each with a text for those who cannot see it."""
+
+from .basic import (
+    BLUE,
+    GREEN,
+    MARKERS,
+    ORANGE,
+    PINK,
+    RANGE_DB,
+    SKY,
+    Picture,
+    as_numpy,
+    codes_as_picture,
+    compare_spectrograms,
+    frequency_ticks,
+    new_figure,
+    show,
+    spectrogram,
+    usage,
+    waveform,
+)
+
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "MARKERS",
+    "ORANGE",
+    "PINK",
+    "Picture",
+    "RANGE_DB",
+    "SKY",
+    "as_numpy",
+    "codes_as_picture",
+    "compare_spectrograms",
+    "frequency_ticks",
+    "new_figure",
+    "show",
+    "spectrogram",
+    "usage",
+    "waveform",
+]

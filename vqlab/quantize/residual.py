@@ -1,0 +1,295 @@
+"""Quantisers: the names everybody imports, and residual quantisation, which stacks codebooks.
+
+One codebook of K = 2**30 entries cannot be stored, three of 1024 can. The one idea of residual
+quantisation (Zeghidour et al. 2021, "SoundStream", section III.C): a second codebook codes what the
+first left over, a third what the second left over, and so on; the sum is passed on. Leaving out the
+last stages lowers the rate. The five steps live in `quantize_steps`, the layer with one codebook in
+`vector_quantizer`, rounding without a codebook in `fsq`, counting in `codebook_stats`.
+
+Notebook: 05, 07
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .. import processes
+from .codebook import VectorQuantizer, WrongAxesVectorQuantizer
+from .scalar import FiniteScalarQuantizer
+from .steps import (
+    Quantized,
+    check_codes,
+    check_shape,
+    distances,
+    extend_paths,
+    kmeans,
+    lookup,
+    nearest,
+    nearest_codes,
+    one_hot,
+    straight_through,
+    to_grid,
+    to_vectors,
+    to_vectors_wrong_axes,
+)
+from .usage import CodebookStats, batch_perplexity, count_codes
+
+__all__ = [
+    "CodebookStats",
+    "FiniteScalarQuantizer",
+    "Quantized",
+    "ResidualQuantizer",
+    "VectorQuantizer",
+    "WrongAxesVectorQuantizer",
+    "batch_perplexity",
+    "distances",
+    "kmeans",
+    "lookup",
+    "nearest",
+    "nearest_codes",
+    "one_hot",
+    "straight_through",
+    "to_grid",
+    "to_vectors",
+    "to_vectors_wrong_axes",
+]
+
+
+LOUDEST = 1.5
+"""Loudness, in the unit of `vqlab.models.loudness`, at which `quality` counts stages."""
+STAGES_PER_LOUDNESS = 4
+"""A position whose loudness is lower by 1 gets so many stages fewer."""
+QUALITY_STEPS = 8
+"""Steps of `quality` that make one stage."""
+
+
+class ResidualQuantizer(nn.Module):
+    """Several codebooks in a row; each codes what those before it left over.
+
+    dim, codebook_size, beta, decay, kmeans_start, restart_below : of each stage's `VectorQuantizer`
+    stages : number of codebooks; a position costs stages * log2(K) bits
+    dropout : probability that an item of a training batch uses fewer stages, a number drawn evenly
+        from 1 … stages-1 (SoundStream's quantiser dropout). It makes the first stages good on their
+        own, so that one model serves several rates.
+
+    z = sum of the stages' code vectors. Stage i sees the residual z_e - z_q1 - … , which keeps the
+    gradient to z_e; the loss is the sum of the stages' losses. A position that drops a stage
+    neither moves that stage's codebook nor counts in its loss.
+
+    Positions may differ in their number of stages, their *depth* (Chae et al. 2024, "Variable
+    Bitrate Residual Vector Quantization for Audio Coding"): silence needs few, a vowel many. Here
+    the depth follows from the code of the first stage, which tells how loud a position is: `depth`
+    says how, `loudness (K,)` is what was learned about each code, and a decoder that has the first
+    codes knows all depths. Codes that are left out are -1. `search` finds better codes than the
+    nearest of every stage, which `forward` takes.
+    """
+
+    loudness: Tensor
+
+    def __init__(
+        self,
+        dim: int,
+        codebook_size: int,
+        stages: int,
+        *,
+        dropout: float = 0.0,
+        beta: float = 0.25,
+        decay: float | None = 0.99,
+        kmeans_start: bool = True,
+        restart_below: float = 0.03,
+    ) -> None:
+        super().__init__()
+        if stages < 1:
+            raise ValueError(f"stages is {stages}, must be at least 1")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"dropout is {dropout}, a probability in [0, 1]")
+        self.dim = dim
+        self.stages = stages
+        self.dropout = dropout
+        self.layers = nn.ModuleList(
+            VectorQuantizer(
+                dim,
+                codebook_size,
+                beta=beta,
+                decay=decay,
+                kmeans_start=kmeans_start,
+                restart_below=restart_below,
+            )
+            for _ in range(stages)
+        )
+        self.codebook_sizes = (codebook_size,) * stages
+        # Without anything learned every code counts as loudest: all positions get equal depth.
+        self.register_buffer("loudness", torch.full((codebook_size,), LOUDEST))
+
+    @property
+    def bits_per_position(self) -> float:
+        """Sum of log2(K) over all stages: nominal bits of one position."""
+        return sum(math.log2(size) for size in self.codebook_sizes)
+
+    def depth(self, first: Tensor, quality: int) -> Tensor:
+        """Number of stages, 1 … stages, for each code of the first stage; int64, shaped as `first`.
+
+        quality : `QUALITY_STEPS` times the number of stages of the loudest positions. Whole
+        numbers decide, made from the float16 values that are stored: equal on every machine.
+        """
+        loudness = self.loudness.cpu().half().double()  # not every device has doubles
+        offsets = (
+            (QUALITY_STEPS * STAGES_PER_LOUDNESS * (loudness - LOUDEST)).round().long()
+        )  # (K,)
+        depth = (quality + offsets[first.cpu()]) // QUALITY_STEPS
+        return depth.clamp(1, self.stages).to(first.device)
+
+    @torch.no_grad()
+    def start(self, z: Tensor) -> None:
+        """Fit each stage's codebook by k-means to what the stages before it leave of z.
+
+        z (batch, dim, *positions): many more positions than one batch of training has. With several
+        processes give each the same z; `training.fit` begins with what rank 0 made of it.
+        """
+        residual = to_vectors(z.float())
+        for layer in self.layers:
+            layer._start(residual)  # type: ignore[operator]
+            residual = residual - lookup(nearest_codes(residual, layer.codebook), layer.codebook)  # type: ignore[arg-type]
+
+    def forward(
+        self,
+        z: Tensor,
+        stages: int | Tensor | None = None,
+        loudness: Tensor | None = None,
+    ) -> Quantized:
+        """Quantise z (batch, dim, *positions).
+
+        stages : use the first so many stages (None: all), or int64 (batch, *positions), a depth for
+            each position. Giving it switches the dropout off.
+        loudness : Tensor (batch, *positions). In training, each code of the first stage learns how
+            loud its positions are, and most items drop stages by it.
+
+        codes are (batch, stages, *positions): -1 where a depth that was given leaves a stage out,
+        complete even for what training dropped; `z` leaves the dropped ones out.
+        Raises ValueError for a wrong channel axis or a number of stages this layer does not have.
+        """
+        check_shape(z, self.dim)
+        if isinstance(stages, int) and not 1 <= stages <= self.stages:
+            raise ValueError(f"stages is {stages}, this quantiser has 1 to {self.stages}")
+        used = stages if isinstance(stages, int) else self.stages
+        depth = stages if isinstance(stages, Tensor) else None
+        if stages is None:
+            depth = self._draw_depth(z, loudness)
+        rows = None if depth is None else depth.reshape(-1)  # (n,)
+        with torch.autocast(z.device.type, enabled=False):
+            z_e = z.float()
+            residual = to_vectors(z_e)  # (n, dim)
+            z_q = torch.zeros_like(residual)
+            all_codes, losses, stats = [], [], []
+            for i, layer in enumerate(self.layers[:used]):
+                # Everyone uses the first stage.
+                keep = None if rows is None or i == 0 else rows > i
+                step, codes, loss, stat = layer.quantize(residual, keep)  # type: ignore[operator]
+                step = step.detach()
+                residual = residual - step
+                z_q = z_q + (step if keep is None else step * keep[:, None])
+                if isinstance(stages, Tensor) and keep is not None:
+                    codes = codes.where(keep, -1)
+                all_codes.append(codes.reshape(z.shape[0], *z.shape[2:]))
+                losses.append(loss)
+                stats.append(stat)
+            if self.training and loudness is not None:
+                self._learn_loudness(all_codes[0], loudness)
+            out = to_grid(z_q, z.shape)
+            if torch.is_grad_enabled() and z.requires_grad:
+                out = straight_through(z_e, out)
+        summary: dict[str, Tensor | float] = {}
+        for name in stats[0]:  # the mean over stages, and each stage by its number from 1
+            values = torch.stack([torch.as_tensor(stat[name]) for stat in stats])
+            summary[name] = values.mean()
+            summary |= {f"{name}_{i}": value for i, value in enumerate(values, start=1)}
+        codes = torch.stack(all_codes, dim=1)
+        return Quantized(out.to(z.dtype), codes, torch.stack(losses).sum(), summary)
+
+    @torch.no_grad()
+    def search(self, z: Tensor, depth: Tensor, *, beam: int = 8) -> Tensor:
+        """Codes (batch, stages, *positions) with sums nearer to z, as a rule, than greedy ones.
+
+        Taking the nearest code in every stage is greedy: a code that is a little farther away can
+        leave a residual that the next stages code better. So the `beam` best partial sums are kept
+        from stage to stage (beam search). The first stage stays greedy, because depths follow from
+        it. z (batch, dim, *positions); depth int64 (batch, *positions), -1 stands beyond it.
+        """
+        check_shape(z, self.dim)
+        pieces = zip(to_vectors(z.float()).split(1024), depth.reshape(-1).split(1024), strict=True)
+        found = torch.cat([self._search_rows(rows, left, beam) for rows, left in pieces])
+        return found.reshape(z.shape[0], *z.shape[2:], self.stages).movedim(-1, 1)
+
+    def _search_rows(self, rows: Tensor, depth: Tensor, beam: int) -> Tensor:
+        """Codes (n, stages) of rows (n, dim) with depths (n,)."""
+        codebooks: list[Tensor] = [layer.codebook for layer in self.layers]  # type: ignore[misc]
+        first = nearest_codes(rows, codebooks[0])
+        found = torch.full((len(rows), self.stages), -1, device=rows.device)
+        found[:, 0] = first
+        residual = (rows - lookup(first, codebooks[0])).unsqueeze(1)  # (n, paths, dim)
+        paths = first.reshape(-1, 1, 1)  # (n, paths, stages so far)
+        still = torch.arange(len(rows), device=rows.device)
+        for stage in range(1, self.stages):
+            more = depth[still] > stage
+            still, residual, paths = still[more], residual[more], paths[more]
+            if not len(still):
+                break
+            residual, paths = extend_paths(residual, paths, codebooks[stage], beam)
+            found[still, : stage + 1] = paths[:, 0]  # the best so far; those that go on replace it
+        return found
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (batch, s, *positions) with s <= stages -> z (batch, dim, *positions), float32.
+
+        Fewer stages than the layer has, or -1 in place of a code, give a coarser z at a lower rate.
+        Raises ValueError for more stages or codes outside -1 … K-1.
+        """
+        check_codes(codes, self.codebook_sizes, left_out=True)
+        shape = (codes.shape[0], self.dim, *codes.shape[2:])
+        z_q = torch.zeros(codes[:, 0].numel(), self.dim, device=codes.device)
+        for i in range(codes.shape[1]):
+            flat = codes[:, i].reshape(-1)
+            vectors = lookup(flat.clamp(min=0), self.layers[i].codebook)  # type: ignore[arg-type]
+            z_q = z_q + vectors * (flat >= 0)[:, None]
+        return to_grid(z_q, shape)
+
+    def _draw_depth(self, z: Tensor, loudness: Tensor | None) -> Tensor | None:
+        """Depth of each position, int64 (batch, *positions); None when all use all stages."""
+        if self.stages == 1:
+            return None
+        n, shape = len(z), (-1, *[1] * (z.ndim - 2))
+        if not self.training:
+            return None if loudness is None else self._depth_by(loudness, z.new_full((n,), 0))
+        if self.dropout == 0:
+            return None
+        # Drawn for the items of all ranks, so that they stay in step, of which mine are taken.
+        first, every = processes.share(n)
+        mine = slice(first, first + n)
+        even = torch.randint(1, self.stages, (every,), device=z.device)[mine]
+        full = torch.rand(every, device=z.device)[mine] >= self.dropout
+        even = torch.where(full, self.stages, even).reshape(shape).expand(n, *z.shape[2:])
+        if loudness is None:
+            return even
+        # From one stage for the loudest to all stages for what is a good deal softer.
+        top = torch.rand(every, device=z.device)[mine] * (self.stages + 3) - self.stages + 1
+        by_loudness = torch.rand(every, device=z.device)[mine] < 0.75
+        return torch.where(by_loudness.reshape(shape), self._depth_by(loudness, top), even)
+
+    def _depth_by(self, loudness: Tensor, top: Tensor) -> Tensor:
+        """Depth by measured loudness; the loudest get `stages + top` (batch,), cut off at both."""
+        top = top.reshape(-1, *[1] * (loudness.ndim - 1)) + self.stages
+        depth = (top + STAGES_PER_LOUDNESS * (loudness - LOUDEST)).floor()
+        return depth.clamp(1, self.stages).long()
+
+    @torch.no_grad()
+    def _learn_loudness(self, first: Tensor, loudness: Tensor) -> None:
+        """Move each code's loudness a tenth towards the mean of this batch's positions."""
+        flat = first.reshape(-1)
+        counts = processes.sum_over_ranks(count_codes(flat, len(self.loudness)))
+        sums = torch.zeros_like(self.loudness).index_add_(0, flat, loudness.reshape(-1).float())
+        sums = processes.sum_over_ranks(sums)
+        found = sums / counts.clamp(min=1)
+        self.loudness.copy_(torch.where(counts > 0, self.loudness.lerp(found, 0.1), self.loudness))

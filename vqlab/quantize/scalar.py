@@ -1,0 +1,127 @@
+"""Finite scalar quantisation: no codebook at all, each number is rounded to one of a few values.
+
+The one idea (Mentzer et al. 2023, "Finite Scalar Quantization: VQ-VAE Made Simple"): squash
+channel i into an interval that holds L_i whole numbers and round. All combinations together are the
+implied codebook of L_1 * L_2 * … codes. Nothing has to be learned, so nothing can collapse: no
+codebook, no commitment loss, no restarts.
+
+Notebook: 09
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .. import processes
+from .steps import Quantized, check_codes, check_shape, straight_through
+from .usage import count_codes, entropy_bits
+
+MARGIN = 1e-3  # the bound lies this much outside the last value, so that it can be reached
+MOST_LEVELS = 1000  # with more, the margin would be half a step and add a value
+
+
+class FiniteScalarQuantizer(nn.Module):
+    """Round each of len(levels) channels to `levels[i]` values in [-1, 1].
+
+    levels : how many values each channel may take, for example (8, 5, 5, 5): 1000 codes
+    dim : channel axis of z; None for len(levels). Another number adds a linear map in and one out.
+
+    The values of channel i are whole numbers divided by L // 2: for L = 5 they are -1, -0.5, 0,
+    0.5, 1; for an even L, which has no middle, one side is shorter: -1, -0.5, 0, 0.5 for L = 4.
+    Rounding passes the gradient straight through. The loss is always 0.
+    """
+
+    stages = 1
+    levels: Tensor
+    basis: Tensor
+
+    def __init__(self, levels: Sequence[int], dim: int | None = None) -> None:
+        super().__init__()
+        if not levels or min(levels) < 2 or max(levels) > MOST_LEVELS:
+            raise ValueError(f"levels is {list(levels)}: need numbers from 2 to {MOST_LEVELS}")
+        self.dim = len(levels) if dim is None else dim
+        self.codebook_size = math.prod(levels)
+        self.register_buffer("levels", torch.tensor(list(levels)), persistent=False)
+        basis = [math.prod(levels[:i]) for i in range(len(levels))]  # mixed radix, 1 comes first
+        self.register_buffer("basis", torch.tensor(basis), persistent=False)
+        same = self.dim == len(levels)
+        self.project_in = nn.Identity() if same else nn.Linear(self.dim, len(levels))
+        self.project_out = nn.Identity() if same else nn.Linear(len(levels), self.dim)
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Number of implied codes: the product of the levels."""
+        return (self.codebook_size,)
+
+    @property
+    def bits_per_position(self) -> float:
+        """Sum of log2(levels)."""
+        return math.log2(self.codebook_size)
+
+    def forward(self, z: Tensor) -> Quantized:
+        """Quantise z (batch, dim, *positions); codes are (batch, 1, *positions).
+
+        Raises ValueError when the channel axis of z is not `dim` long.
+        """
+        check_shape(z, self.dim)
+        with torch.autocast(z.device.type, enabled=False):
+            z_e = self.project_in(z.float().movedim(1, -1))  # (batch, *positions, channels)
+            values = self.round(z_e)
+            codes = self.values_to_codes(values.detach())
+            out = self.project_out(values).movedim(-1, 1)
+        counts = count_codes(codes, self.codebook_size)
+        if self.training:
+            counts = processes.sum_over_ranks(counts)
+        stats: dict[str, Tensor | float] = {
+            "perplexity": 2 ** entropy_bits(counts),
+            "used": (counts > 0).sum().float(),
+        }
+        return Quantized(out.to(z.dtype), codes.unsqueeze(1), out.new_zeros(()), stats)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (batch, 1, *positions) -> z (batch, dim, *positions), float32.
+
+        Raises ValueError for another number of stages or codes outside the implied codebook.
+        """
+        check_codes(codes, self.codebook_sizes)
+        with torch.autocast(codes.device.type, enabled=False):
+            return self.project_out(self.codes_to_values(codes[:, 0])).movedim(-1, 1)
+
+    def bound(self, z: Tensor) -> Tensor:
+        """Squash z (…, channels) so that rounding gives exactly L whole numbers.
+
+        tanh bounds to +-(L-1)/2. For an even L that would round to L-1 numbers and two halves, so
+        the interval is moved down by a half; the shift inside the tanh keeps 0 at 0.
+        """
+        half_width = (self.levels - 1) * (1 + MARGIN) / 2
+        offset = torch.where(self.levels % 2 == 0, 0.5, 0.0)
+        shift = torch.atanh(offset / half_width)
+        return torch.tanh(z + shift) * half_width - offset
+
+    def round(self, z: Tensor) -> Tensor:
+        """z (…, channels) -> the allowed values in [-1, 1] nearest to its bounded form."""
+        bounded = self.bound(z)
+        rounded = torch.round(bounded)
+        if torch.is_grad_enabled() and bounded.requires_grad:
+            rounded = straight_through(bounded, rounded)
+        return rounded / (self.levels // 2)
+
+    def values_to_codes(self, values: Tensor) -> Tensor:
+        """Values (…, channels) in [-1, 1] -> code numbers int64 (…): digits in mixed radix."""
+        half = self.levels // 2
+        digits = torch.round(values * half).long() + half  # 0 … L-1
+        return (digits * self.basis).sum(dim=-1)
+
+    def codes_to_values(self, codes: Tensor) -> Tensor:
+        """Code numbers (…) -> values (…, channels); undoes `values_to_codes`."""
+        digits = codes.unsqueeze(-1) // self.basis % self.levels
+        half = self.levels // 2
+        return (digits - half).float() / half
+
+    def extra_repr(self) -> str:
+        """For print(model)."""
+        return f"dim={self.dim}, levels={self.levels.tolist()}"

@@ -1,0 +1,109 @@
+"""Batches: which items a step sees, which of them this process computes, and errors over a set.
+
+The order of the items depends on the seed and the epoch alone, never on what was drawn before: so
+a training that goes on after an interruption sees the batches it would have seen, and several
+processes (`vqlab.processes`) cut the same batch in parts without asking each other.
+
+Notebook: 06
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import processes
+from ..features import Features
+
+
+def batch_rows(n: int, step: int, batch_size: int, seed: int) -> list[int]:
+    """Numbers of the items, of n, in a step's batch; an epoch's last batch may be short."""
+    epoch, position = divmod(step, math.ceil(n / batch_size))
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed + 7919 * epoch))
+    return order[position * batch_size : (position + 1) * batch_size].tolist()
+
+
+def own_part(
+    items: Any,
+    step: int,
+    batch_size: int,
+    seed: int,
+    augment: Callable[[Tensor], Tensor] | None = None,
+) -> tuple[Tensor, float, bool]:
+    """This rank's part of a step's batch; how much it counts among the ranks; if it is the whole.
+
+    With fewer items than ranks none can be empty-handed: each computes the whole batch by itself,
+    which keeps their random states in step, and only rank 0's counts. `augment` gets the whole
+    batch, so that every rank draws the same random numbers.
+    """
+    rows = batch_rows(len(items), step, batch_size, seed)
+    whole = len(rows) < processes.world_size()
+    mine = slice(0, len(rows)) if whole else processes.part(len(rows))
+    own = augment(take(items, rows))[mine] if augment else take(items, rows[mine])
+    weight = float(processes.is_main()) if whole else (mine.stop - mine.start) / len(rows)
+    return own, weight, whole
+
+
+def take(items: Any, rows: Iterable[int]) -> Tensor:
+    """Items by number, as one tensor."""
+    rows = list(rows)
+    return items[rows] if isinstance(items, Tensor) else torch.stack([items[i] for i in rows])
+
+
+def error_of(output: Tensor, x: Tensor, features: Features | None) -> Tensor:
+    """Mean error of a batch: decibels with `features`, else squared error."""
+    return features.error_db(output, x) if features else F.mse_loss(output, x)
+
+
+def evaluate(
+    model: nn.Module,
+    items: Tensor | Sequence[Tensor],
+    *,
+    features: Features | None = None,
+    batch_size: int = 16,
+) -> float:
+    """Mean error of `model` over `items`: decibels with `features`, else squared error.
+
+    The model is put into evaluation mode for it and left in the mode it had.
+    """
+    firsts = range(0, len(items), batch_size)
+    return _sum_of_errors(model, items, firsts, features, batch_size) / len(items)
+
+
+def validate(
+    model: nn.Module,
+    items: Tensor | Sequence[Tensor],
+    features: Features | None,
+    batch_size: int,
+) -> float:
+    """`evaluate`, its batches dealt out to the ranks; the same number on all of them."""
+    for layer in model.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            processes.copy_from_main(layer)  # each rank has averages of its own
+    firsts = range(0, len(items), batch_size)[processes.rank() :: processes.world_size()]
+    total = _sum_of_errors(model, items, firsts, features, batch_size)
+    return float(processes.sum_over_ranks(torch.tensor(total, dtype=torch.float64))) / len(items)
+
+
+@torch.no_grad()
+def _sum_of_errors(
+    model: nn.Module, items: Any, firsts: Iterable[int], features: Features | None, batch_size: int
+) -> float:
+    """Errors added up over the items of the batches that begin at `firsts`."""
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    total = 0.0
+    for first in firsts:
+        rows = range(first, min(first + batch_size, len(items)))
+        x = take(items, rows).to(device)
+        x = features.analyse(x) if features else x
+        output, _ = model(x)
+        total += float(error_of(output, x, features)) * len(rows)
+    model.train(was_training)
+    return total

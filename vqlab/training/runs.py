@@ -1,0 +1,161 @@
+"""The folder of a run: what was asked for, reports, the best weights, and where to go on.
+
+`run.json` holds the settings, `metrics.jsonl` a report a line, `best.safetensors` the weights
+with the lowest validation error, `last.safetensors` all that a later call needs to go on exactly:
+weights, optimiser, random state and reports. Of several processes, rank 0 writes and all read.
+
+Notebook: 06
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import processes
+from ..features import Features
+from ..files import load_json, load_tensors, save_tensors, write_whole
+from ..quantize import CodebookStats, Quantized
+
+
+@dataclass
+class Run:
+    """What a training leaves behind.
+
+    `history` has one dict a report: `step`, `epoch`, `seconds`, `loss` and `error`
+    (means since the last report), `validation_error`, `learning_rate` and, for quantisers,
+    `perplexity` (mean over batches), `used` and `entropy_bits` (over all batches since the
+    last report, one number a stage). Errors are decibels when the model was trained on
+    `Features`, else mean squared errors. `stopped` is True after an interruption.
+    """
+
+    folder: Path | None
+    settings: dict[str, Any]
+    history: list[dict[str, Any]] = field(default_factory=list)
+    step: int = 0
+    seconds: float = 0.0
+    stopped: bool = False
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The report with the lowest validation error."""
+        return min(self.history, key=lambda report: report["validation_error"])
+
+
+class Meter:
+    """Means of the losses, and the codes seen, since the last report.
+
+    Losses and perplexity come as those of all processes; codes are counted in each and added up
+    for the report, so that the line meanwhile counts those of one.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        sizes = getattr(getattr(model, "bottleneck", None), "codebook_sizes", ())
+        self.stats = CodebookStats(sizes) if sizes else None
+        self.sums: dict[str, float] = {}
+        self.count = 0
+
+    def add(self, loss: Tensor, error: Tensor, quantized: Quantized, weight: float) -> None:
+        """Take in a step; with a `weight` of 0 other processes count its codes."""
+        self.count += 1
+        values: dict[str, Tensor | float] = {"loss": loss, "error": error}
+        if self.stats is not None:
+            if weight > 0 and quantized.codes is not None:
+                self.stats.update(quantized.codes)
+            values["perplexity"] = quantized.stats["perplexity"]
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value)
+
+    def means(self) -> dict[str, float]:
+        return {name: value / self.count for name, value in self.sums.items()}
+
+    def line(self, run: Run, features: Features | None) -> str:
+        means = self.means()
+        error = f"error {means['error']:.2f} dB" if features else f"error {means['error']:.4f}"
+        codes = f", codes used {list(self.stats.used)}" if self.stats else ""
+        return f"step {run.step}, loss {means['loss']:.3f}, {error}{codes}"
+
+    def take(self) -> dict[str, Any]:
+        """The means and codebook statistics; starts anew."""
+        taken: dict[str, Any] = self.means() if self.count else {}
+        if self.stats is not None:
+            self.stats.counts = [processes.sum_over_ranks(each) for each in self.stats.counts]
+            taken["used"] = [int(n) for n in self.stats.used]
+            taken["entropy_bits"] = [float(h) for h in self.stats.entropy_bits]
+            self.stats.reset()
+        self.sums, self.count = {}, 0
+        return taken
+
+
+def copy_state(model: nn.Module) -> dict[str, Tensor]:
+    """The model's tensors, copied to the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+
+def append_report(folder: Path, report: dict[str, Any]) -> None:
+    """Add one line to the run's `metrics.jsonl`."""
+    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(report) + "\n")
+
+
+def save_checkpoint(
+    run: Run, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    tensors = {f"model.{name}": tensor for name, tensor in copy_state(model).items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).cpu()
+    tensors["random.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    metadata = {"step": run.step, "seconds": run.seconds, "history": run.history}
+    save_tensors(tensors, folder / "last.safetensors", {"run": json.dumps(metadata)})
+
+
+def open_folder(run: Run, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Make the folder, or take up the run that is in it."""
+    writes = processes.is_main()
+    if writes:
+        folder.mkdir(parents=True, exist_ok=True)
+    described, last = folder / "run.json", folder / "last.safetensors"
+    settings = json.loads(json.dumps(run.settings))
+    if not last.exists():
+        if writes:
+            write_whole(described, (json.dumps(settings, indent=1) + "\n").encode())
+            (folder / "metrics.jsonl").unlink(missing_ok=True)
+        return
+    found = load_json(described)
+    different = [name for name in settings if found.get(name) != settings[name]]
+    if different:
+        name = different[0]
+        raise ValueError(
+            f"{folder} holds a run with {name} = {found.get(name)}, not {settings[name]}: "
+            "give another folder, or delete this one to start anew"
+        )
+    tensors, metadata = load_tensors(last)
+    saved = json.loads(metadata["run"])
+    run.step, run.seconds, run.history = saved["step"], saved["seconds"], saved["history"]
+    model.load_state_dict(_under("model.", tensors))
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _under("optimizer.", tensors).items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    torch.set_rng_state(tensors["random.cpu"])
+    if "random.cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["random.cuda"])
+    # A report written after the checkpoint, by a run that was then killed, is not part of it.
+    lines = "".join(json.dumps(report) + "\n" for report in run.history)
+    if writes:
+        write_whole(folder / "metrics.jsonl", lines.encode())
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    n = len(prefix)
+    return {name[n:]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
