@@ -2,17 +2,9 @@
 
 from .long import Spooled, spool
 from .loudness import loudest
-from .waveforms import (
-    blocks,
-    fit_length,
-    level,
-    load,
-    opened,
-    resample,
-    save,
-    save_pieces,
-    set_level,
-)
+from .reading import blocks, load, opened
+from .waveforms import fit_length, level, resample, set_level
+from .writing import save, save_pieces
 
 __all__ = [
     "Spooled",

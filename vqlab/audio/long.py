@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import waveforms as audio
+from . import reading
 
 
 class Spooled:
@@ -47,11 +47,11 @@ def spool(path: str | Path, sample_rate: int) -> Iterator[Spooled]:
     Raises as `vqlab.audio.load` does, and `ValueError` where the disk is full.
     """
     with tempfile.TemporaryFile() as store:
-        with audio.opened(path) as file:
+        with reading.opened(path) as file:
             rate, frames = file.samplerate, max(0, file.frames)
             length = 0
             with tqdm(total=frames, unit="samples", desc="reading", delay=2, leave=False) as bar:
-                for block in _resampled(audio.blocks(file), rate, sample_rate):
+                for block in _resampled(reading.blocks(file), rate, sample_rate):
                     _write(store, block)
                     length += len(block)
                     bar.update(round(len(block) * rate / sample_rate))
