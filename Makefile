@@ -43,7 +43,7 @@ lint: dev ## style and types
 bench: dev ## speed of the quantiser and of Griffin-Lim, beside other libraries
 	$(RUN) benchmarks/speed.py --out docs/results/speed.md
 
-wheel: env ## build dist/vqlab-*.whl, for Colab or another machine
+wheel: env ## build dist/vqlab_speech-*.whl, for Colab or another machine
 	$(RUN) -m pip wheel --quiet --no-deps --wheel-dir dist .
 	@ls dist/*.whl
 

@@ -101,7 +101,7 @@ def colab_machine(tmp_path_factory):
     (kernel / "kernel.json").write_text(json.dumps(spec))
 
     leave_out = shutil.ignore_patterns("__pycache__")
-    for name in ("vqlab", "data", "docs", "experiments", "tools"):
+    for name in ("vqlab", "data", "docs", "experiments", "notebooks", "tools"):
         shutil.copytree(ROOT / name, tree / name, ignore=leave_out)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
@@ -149,7 +149,7 @@ def report(notebook) -> dict:
 
 def hold(found: dict, own: Path, place: Path) -> None:
     """vqlab and what was missing are new, the rest is what was there, and data came along."""
-    assert added(own) == {"vqlab", *MISSING}
+    assert added(own) == {"vqlab_speech", *MISSING}
     assert Path(found["vqlab"]).is_relative_to(own)
     assert Path(found["constriction"]).is_relative_to(own)
     assert Path(found["torch"]).is_relative_to(place / "has")
@@ -190,7 +190,7 @@ def test_without_a_wheel_it_says_what_to_upload(in_colab):
     command = [place / "venv/bin/python", "-c", code]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("vqlab is not installed here: upload vqlab-*.whl, which `make ")
+    assert done.stderr.startswith("vqlab is not installed here: upload vqlab_speech-*.whl, ")
     assert added(own) == set()
 
 
@@ -247,7 +247,7 @@ def test_an_installed_package_knows_what_it_needs(monkeypatch, tmp_path):
         "jupyterlab",
         'ruff; extra == "test"',
     ]
-    monkeypatch.setattr(colab.metadata, "requires", {"vqlab": lines}.get)
+    monkeypatch.setattr(colab.metadata, "requires", {"vqlab-speech": lines}.get)
     monkeypatch.setattr(colab, "__file__", str(tmp_path / "site-packages/vqlab/colab.py"))
     assert colab.needed() == ["constriction", "scikit-learn", "torch"]
 

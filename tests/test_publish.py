@@ -76,7 +76,7 @@ def test_banners_and_set_up_cells_have_the_address_of_pyproject(states, address)
             ]
         else:
             assert colab == ["#upload=true"]
-            assert "upload this notebook" in banner.source and "vqlab-*.whl" in banner.source
+            assert "upload this notebook" in banner.source and "vqlab_speech-*.whl" in banner.source
         assert re.findall(r'^REPOSITORY = "(.*?)"', first.source, re.MULTILINE) == [address]
 
 

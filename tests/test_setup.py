@@ -66,6 +66,25 @@ def test_a_wrong_name_is_an_attribute_error():
         _ = vqlab.spectrall
 
 
+# The name on a package index
+
+
+def test_pip_knows_the_package_by_the_name_in_pyproject():
+    import vqlab
+
+    assert vqlab.DISTRIBUTION == PROJECT["name"] != "vqlab"
+    assert EXTRAS["dev"] == [f"{PROJECT['name']}[test,metrics]"]
+
+
+def test_nobody_is_told_to_install_the_other_vqlab():
+    wrong = re.compile(r"pip install (-\S+ )*[\"'`]?vqlab(?![-\w/.])")
+    texts = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")]
+    for folder, ending in (("notebooks", "*.ipynb"), ("notebooks", "*.py"), ("vqlab", "*.py")):
+        texts += (ROOT / folder).rglob(ending)
+    found = [(path.name, hit[0]) for path in texts for hit in wrong.finditer(path.read_text())]
+    assert found == [("README.md", "pip install vqlab")]  # where it says that this is another one
+
+
 # torchaudio beside a CPU-only torch
 
 
@@ -178,7 +197,8 @@ def test_constraints_are_the_versions_installed_here():
 
 def third_party_imports(folder: str) -> dict[str, str]:
     """Each package that the sources in a folder import, with one file that does."""
-    own = {"vqlab", "_support", "_lab", "_series", *sys.stdlib_module_names}
+    own = {"vqlab", "benchmarks", "notebooks", "tools", "_support", "_lab", "_series"}
+    own |= sys.stdlib_module_names
     found = {}
     for path in sorted((ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):

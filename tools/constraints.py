@@ -21,7 +21,7 @@ HEADER = """\
 
 
 def closure() -> dict[str, str]:
-    """Name and version of each package that vqlab[test,metrics] draws in here."""
+    """Name and version of each package that vqlab-speech[test,metrics] draws in here."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     waiting = [Requirement(line) for line in project["dependencies"]]

@@ -34,16 +34,17 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 # The one place with the repository's address is pyproject.toml; tools/publish.py writes it.
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REPOSITORY: str = PROJECT.get("urls", {}).get("Repository", "")
+WHEEL = f"{PROJECT['name'].replace('-', '_')}-*.whl"
 
 _BOOTSTRAP = """\
 # Set-up. At home it does nothing; in Colab it adds what is missing and leaves the rest alone.
 import importlib.util, pathlib, subprocess, sys
 
-REPOSITORY = "@"  # empty: Colab takes vqlab from the vqlab-*.whl that you upload
+REPOSITORY = "@"  # empty: Colab takes vqlab from the $WHEEL that you upload
 colab, here = "google.colab" in sys.modules, pathlib.Path.cwd()
 home = [p for p in (here, *here.parents) if (p / "vqlab" / "__init__.py").exists()]
-wheels = [str(p) for p in sorted(here.glob("vqlab-*.whl"))]
-source = f"git+{REPOSITORY}" if REPOSITORY else wheels[-1] if wheels else "vqlab-*.whl"
+wheels = [str(p) for p in sorted(here.glob("$WHEEL"))]
+source = f"git+{REPOSITORY}" if REPOSITORY else wheels[-1] if wheels else "$WHEEL"
 if getattr(importlib.util.find_spec("vqlab"), "origin", None) is None:
     if home:
         sys.path.insert(0, str(home[0]))
@@ -63,7 +64,7 @@ if colab:
 
 def bootstrap(repository: str) -> str:
     """The first code cell of every notebook, word for word."""
-    return _BOOTSTRAP.replace("@", repository, 1)
+    return _BOOTSTRAP.replace("@", repository, 1).replace("$WHEEL", WHEEL)
 
 
 def colab_line(name: str, repository: str) -> str:
@@ -73,7 +74,7 @@ def colab_line(name: str, repository: str) -> str:
         return f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({COLAB}/github/{place})"
     return (
         f"[Open in Colab]({COLAB}/#upload=true): upload this notebook there, then put the "
-        "`vqlab-*.whl` that `make wheel` builds in `dist` among its *Files*."
+        f"`{WHEEL}` that `make wheel` builds in `dist` among its *Files*."
     )
 
 

@@ -37,8 +37,11 @@ if TYPE_CHECKING:
     )
     from .codec import compress, decompress, load_pretrained
 
+DISTRIBUTION = "vqlab-speech"
+"""What pip calls this package; on PyPI `vqlab` is another project."""
+
 try:
-    __version__ = metadata.version("vqlab")
+    __version__ = metadata.version(DISTRIBUTION)
 except metadata.PackageNotFoundError:  # a checkout that was never installed
     __version__ = "0+unknown"
 

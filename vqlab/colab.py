@@ -19,6 +19,8 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+from . import DISTRIBUTION
+
 NOT_THERE = ("ipython", "jupyterlab")
 """Dependencies that Colab has its own form of."""
 
@@ -36,7 +38,7 @@ def needed() -> list[str]:
     if project.is_file():
         lines = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
     else:
-        lines = [line for line in metadata.requires("vqlab") or [] if "extra ==" not in line]
+        lines = [line for line in metadata.requires(DISTRIBUTION) or [] if "extra ==" not in line]
     names = [re.split(r"[^\w.-]", line)[0] for line in lines]
     return [name for name in names if name not in NOT_THERE]
 
