@@ -323,7 +323,7 @@ def test_a_wrong_option_is_refused_with_what_is_allowed(tmp_path, name, options,
 
 def test_a_warning_says_when_load_will_look_elsewhere_first(server, tmp_path, monkeypatch):
 
-    monkeypatch.setattr(files, "download_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("vqlab.files.download_folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("VQLAB_DATA", str(tmp_path / "mine"))
     with pytest.warns(UserWarning, match=r"VQLAB_DATA.*mine"):
         target = datasets.download(url=server.url, sha256=GOOD_SHA256)

@@ -5,6 +5,7 @@ import torch
 from _series import solutions, sources, taught
 
 from vqlab import lessons, quantize
+from vqlab.lessons import guesses
 from vqlab.lessons.exercise import difference
 
 NAMES = lessons.exercise_names()
@@ -14,7 +15,7 @@ MISTAKES = [(name, i) for name in NAMES for i in range(len(lessons.find(name).mi
 @pytest.fixture(autouse=True)
 def fresh_page():
     lessons.forget()
-    lessons._notes._guesses.clear()
+    guesses._guesses.clear()
 
 
 def stub(*arguments):

@@ -12,8 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqlab import listen, widgets
-from vqlab.listen import player
+from vqlab import listen
+from vqlab.listen import blind, player
 
 RATE = 16000
 
@@ -220,7 +220,7 @@ def test_save_writes_a_whole_page_or_leaves_the_old_one(tmp_path, monkeypatch):
         listen.play(word()).save(path)
     assert path.read_text(encoding="utf-8") == text
     assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(FileNotFoundError, match="There is no folder"):
+    with pytest.raises(FileNotFoundError, match="the folder does not exist; make it first"):
         made.save(tmp_path / "missing" / "page.html")
 
 
@@ -230,4 +230,4 @@ def test_the_plain_text_form_names_the_versions():
 
 def test_the_blind_test_is_at_hand_here_too():
     test = listen.abx(word(), -word(), 8000, trials=3, names=("up", "down"))
-    assert isinstance(test, widgets.ABX) and test.trials == 3
+    assert isinstance(test, blind.ABX) and test.trials == 3

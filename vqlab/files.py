@@ -10,15 +10,28 @@ Notebook: 06
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import secrets
 import sys
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import IO, Any, BinaryIO
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # on Windows a killed writer's file stays until it is removed by hand
+    fcntl = None
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -68,22 +81,119 @@ def recordings_root(root: str | os.PathLike[str] | None = None) -> Path:
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    """Write safetensors beside `path`, then rename: a half-written file is never found there."""
+    """Write a safetensors file, whole or not at all."""
     data = save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)
     write_whole(path, data)
 
 
 def write_whole(path: str | Path, data: bytes) -> None:
-    """Write `data` beside `path`, then rename. An `OSError` names `path`."""
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
+    """Write `data` to `path`, whole or not at all; a link there is replaced. As `whole_file`."""
+    with whole_file(Path(path)) as file:
+        file.write(data)
+
+
+@contextmanager
+def whole_file(place: Path) -> Iterator[BinaryIO]:
+    """A file to write to; it takes its place when the block ends without an error.
+
+    Until then it lies beside its place under a name that nobody can foresee
+    (`.NAME.XXXXXXXX.part`), so readers see the old file or the whole new one, and two writers do
+    not meet. What a killed writer left behind, the next one to the same place sweeps away. The
+    file gets the permissions of the one it replaces, else those of the user's umask.
+
+    Raises OSError, with a sentence and the name, where that is not possible or the disk is full.
+    """
+    _sweep(place)
+    beside = place.with_name(f"{_stem(place)}{secrets.token_hex(4)}{_PART}")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        part.write_bytes(data)
-        os.replace(part, path)
+        with os.fdopen(os.open(beside, flags, 0o666), "w+b") as file:
+            _lock(file)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            if place.is_file() and not place.is_symlink():
+                os.chmod(beside, place.stat().st_mode & 0o777)
+        os.replace(beside, place)
     except OSError as error:
-        raise type(error)(error.errno, error.strerror or str(error), str(path)) from None
+        if error.filename not in (None, str(beside), str(place)):
+            raise  # not about this file
+        text = _REASONS.get(error.errno or 0, error.strerror or str(error))
+        raise OSError(error.errno, text, str(place)) from None
     finally:
-        part.unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
+
+
+def written_place(path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Path:
+    """Where a result that a person named is written: the file itself, or the target of a link.
+
+    inputs : what the result is made from
+
+    Warns of a link. Raises ValueError for one that leads nowhere, for what is no file (a folder, a
+    device, a pipe), and for one of the `inputs`.
+    """
+    path = place = Path(path)
+    if path.is_symlink():
+        place = path.resolve()
+        if not place.exists():
+            raise ValueError(f"{path} is a link to {place}, which does not exist; remove the link.")
+        warnings.warn(f"{path} is a link; {place} is written.", stacklevel=2)
+    if place.is_dir():
+        raise ValueError(f"{path} is a folder; give the name of a file in it.")
+    if place.exists() and not place.is_file():
+        raise ValueError(f"{path} is a device or a pipe; give the name of a file, or - for output.")
+    for other in map(Path, inputs):
+        if place.exists() and other.exists() and place.samefile(other):
+            raise ValueError(f"{path} is the file that is read; give the result another name.")
+    return place
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add `text` to a file of a run's folder. Raises ValueError where it is a link."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    if path.is_symlink():
+        raise ValueError(f"{path} is a link out of its folder, so it is not written; remove it.")
+    with os.fdopen(os.open(path, flags, 0o666), "a", encoding="utf-8") as file:
+        file.write(text)
+
+
+_PART = ".part"
+_SECONDS_TO_LOCK = 60  # far more than from the making of such a file to its lock
+_REASONS = {
+    errno.ENOSPC: "the disk is full; make room there and do it again",
+    errno.EDQUOT: "your share of the disk is used up; make room there and do it again",
+    errno.EFBIG: "the file is larger than allowed here (ulimit -f)",
+    errno.ENOENT: "the folder does not exist; make it first",
+    errno.ENOTDIR: "the folder does not exist; make it first",
+    errno.EACCES: "this user may not write there; choose another folder",
+    errno.EROFS: "nothing can be written there; choose another folder",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+
+
+def _stem(place: Path) -> str:
+    return f".{place.name[:60]}."
+
+
+def _sweep(place: Path) -> None:
+    """Remove what writers to `place` left that do not live any more: nobody holds their lock."""
+    if fcntl is None or not place.parent.is_dir():
+        return
+    for path in place.parent.iterdir():
+        name = path.name
+        own = name.startswith(_stem(place)) and name.endswith(_PART)
+        if not own or len(name) != len(_stem(place)) + 8 + len(_PART) or path.is_symlink():
+            continue
+        with suppress(OSError):  # alive, or another user's, or gone meanwhile
+            if time.time() - path.stat().st_mtime > _SECONDS_TO_LOCK:
+                with path.open("rb") as file:
+                    _lock(file)
+                    path.unlink()
+
+
+def _lock(file: IO[bytes]) -> None:
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:

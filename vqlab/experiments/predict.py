@@ -20,9 +20,10 @@ from tqdm.auto import tqdm
 from .. import audio, training
 from ..datasets import SAMPLE_RATE
 from ..files import write_whole
+from ..plots.media import png
 from . import data, folders
 from .front import Front, front_of, segments
-from .samples import grey, png, quieter
+from .samples import grey, quieter
 
 
 def reconstruct(

@@ -8,17 +8,16 @@ Notebook: 09
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from .. import audio
 from ..datasets import SAMPLE_RATE
 from ..files import write_whole
+from ..plots.media import png
 from .data import Split
 
 SHOWN, HEARD = 6, 2
@@ -58,13 +57,6 @@ def grey(values: Tensor, low: float = 0.0, high: float = 1.0) -> np.ndarray:
     """Values `(rows, columns)` as bytes: low black, high white."""
     scaled = (values - low) / max(high - low, 1e-9)
     return (scaled.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """Bytes `(height, width)` or `(height, width, 3)` as a PNG file."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _row(items: Tensor, flip: bool) -> np.ndarray:

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 import traitlets as t
 
-from ..widgets.base import Widget, assets, mono, seed_or_new, sound_uri, whole_number
+from ..plots.media import sound_uri
+from ..widgets.base import Widget, assets, mono, seed_or_new, whole_number
 from . import comparing as listen
 
 MOST = 100

@@ -12,11 +12,8 @@ Notebook: 00
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import os
-import tempfile
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -24,10 +21,11 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
 
+from ..files import whole_file, written_place
 from ..plots import RANGE_DB, frequency_ticks
+from ..plots.media import data_uri, magma, png, sound_uri
 from ..spectral import MelConfig, mel, to_db
 
 WIDTH, STRIP, BANDS = 360, 32, 80
@@ -48,21 +46,12 @@ def spectrogram_png(
     full_scale : amplitude that fills the strip of the waveform
     Made without a figure and with few colours, so that a second of speech takes 4 to 10 kB.
     """
-    from matplotlib import colormaps
-    from PIL import Image
-
     grid = _columns(db)[::-1]  # low frequencies at the bottom
     level = np.clip((grid - vmax) / RANGE_DB + 1.0, 0.0, 1.0) * (colours - 1)
     pixels = np.where(np.isnan(level), 0, np.nan_to_num(level).round() + 2).astype(np.uint8)
     # Palette: 0 transparent, 1 the waveform's blue (seen on white and on black), then magma.
-    palette = np.zeros((colours + 2, 3), dtype=np.uint8)
-    palette[1] = (59, 130, 246)
-    palette[2:] = np.round(colormaps["magma"](np.linspace(0, 1, colours))[:, :3] * 255)
-    picture = Image.fromarray(np.vstack([_strip(samples, full_scale), pixels]))
-    picture.putpalette(palette.tobytes())
-    memory = io.BytesIO()
-    picture.save(memory, format="PNG", optimize=True, transparency=0)
-    return memory.getvalue()
+    palette = np.concatenate([[(0, 0, 0), (59, 130, 246)], magma(colours)]).astype(np.uint8)
+    return png(np.vstack([_strip(samples, full_scale), pixels]), palette, transparency=0)
 
 
 def _columns(grid: np.ndarray) -> np.ndarray:
@@ -127,8 +116,6 @@ class Player:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a page that needs nothing else; an old file stays until the new one is whole."""
         path = Path(path)
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"There is no folder {path.parent}; make it first.")
         name = html.escape(self.title or "vqlab player")
         page = (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -138,15 +125,8 @@ class Player:
             "background: Canvas; color: CanvasText; }</style>\n"
             f"</head>\n<body>\n<main>\n{self.html}\n</main>\n</body>\n</html>\n"
         )
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(page)
-            os.chmod(beside, 0o644)
-            os.replace(beside, path)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
+        with whole_file(written_place(path)) as file:
+            file.write(page.encode())
         return path
 
     def _repr_html_(self) -> str:
@@ -221,9 +201,9 @@ class Player:
                 f'<div class="vq-version"><p class="vq-head"><strong>{label}</strong>{spans}</p>'
                 f'<img class="vq-picture" width="{WIDTH}" height="{STRIP + BANDS}" '
                 f'alt="{html.escape(self._alt(version))}" '
-                f'src="{_uri("image/png", picture)}">'
+                f'src="{data_uri("image/png", picture)}">'
                 f'<div class="vq-plain"><audio controls preload="metadata" aria-label="{label}" '
-                f'src="{_sound(version.samples, self.sample_rate)}"></audio></div></div>'
+                f'src="{sound_uri(version.samples, self.sample_rate)}"></audio></div></div>'
             )
         parts.append("</div>")
         config = self._analysis()
@@ -263,22 +243,6 @@ def _band(samples: np.ndarray, sample_rate: int) -> tuple[int, int]:
     share = np.cumsum(power) / power.sum()
     low, high = np.searchsorted(share, [0.05, 0.95]) * sample_rate / len(samples)
     return int(round(low, -1)), int(round(high, -1))
-
-
-def _sound(samples: np.ndarray, sample_rate: int) -> str:
-    """16-bit FLAC (lossless) or WAV, whichever is shorter, as a data URI."""
-    whole = np.clip(np.round(samples * 32768), -32768, 32767).astype(np.int16)
-    files = {}
-    for name in ("FLAC", "WAV"):
-        memory = io.BytesIO()
-        soundfile.write(memory, whole, sample_rate, format=name, subtype="PCM_16")
-        files[f"audio/{name.lower()}"] = memory.getvalue()
-    kind = min(files, key=lambda name: len(files[name]))
-    return _uri(kind, files[kind])
-
-
-def _uri(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 @cache

@@ -11,7 +11,6 @@ Notebook: 02
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 
 from ..spectral import MelConfig, hz_to_mel
+from .media import RANGE_DB, data_uri
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,9 +31,6 @@ BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#5
 """Colours of lines: five of Okabe and Ito's eight."""
 
 MARKERS = ["D", "o", "s", "^", "v"]
-
-RANGE_DB = 70.0
-"""Pictures of spectrograms reach this many decibels below the loudest point shown."""
 
 
 def waveform(
@@ -198,10 +195,9 @@ class Picture:
     width: int
 
     def _repr_html_(self) -> str:
-        data = base64.b64encode(self.png).decode("ascii")
         return (
             f'<img class="vqlab-picture" width="{self.width}" alt="{html.escape(self.alt)}" '
-            f'src="data:image/png;base64,{data}">'
+            f'src="{data_uri("image/png", self.png)}">'
         )
 
     def __repr__(self) -> str:

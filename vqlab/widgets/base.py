@@ -10,24 +10,14 @@ Notebook: 05
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 from importlib import resources
 from typing import Any
 
 import anywidget
-import numpy as np
-import soundfile
 import torch
 import traitlets as t
 from torch import Tensor
-
-from .. import spectral
-from ..plots import RANGE_DB
-from ..spectral import MelConfig
-
-_COLOURS = 64
 
 
 def assets(name: str, package: str = __package__) -> tuple[str, str]:
@@ -102,48 +92,3 @@ def mono(waveform: Any) -> Tensor:
     if not sound.isfinite().all():
         raise ValueError("the sound holds samples that are NaN or infinite; mend them first")
     return sound
-
-
-def sound_uri(waveform: Tensor, sample_rate: int) -> str:
-    """A sound as a data URI of 16-bit FLAC; turned down where it would clip."""
-    samples = waveform.numpy().astype(np.float64)
-    samples = samples * min(1.0, 0.999 / max(float(np.abs(samples).max()), 1e-9))
-    memory = io.BytesIO()
-    soundfile.write(memory, samples, sample_rate, format="FLAC", subtype="PCM_16")
-    return _uri("audio/flac", memory.getvalue())
-
-
-def spectrogram_uri(waveform: Tensor, config: MelConfig, *, width: int = 480) -> str:
-    """A mel spectrogram without axes as a data URI, a pixel a band, `RANGE_DB` to black."""
-    power = spectral.mel(waveform, config)[:, : max(1, len(waveform) // config.hop_length)]
-    return picture_uri(spectral.to_db(power), width=width)
-
-
-def picture_uri(
-    db: Tensor, *, width: int = 480, height: int = 200, loudest: float | None = None
-) -> str:
-    """Decibels (bands, frames) as a picture; where there are more than pixels, the loudest count.
-
-    Low frequencies are at the bottom; black is `RANGE_DB` below `loudest`, the loudest point
-    where it is not given.
-    """
-    from matplotlib import colormaps
-    from PIL import Image
-
-    grid = db.numpy().astype(np.float64)
-    for axis, most in enumerate((height, width)):
-        length = grid.shape[axis]
-        if length > most:
-            grid = np.maximum.reduceat(grid, np.arange(most) * length // most, axis=axis)
-    top = grid.max() if loudest is None else loudest
-    level = np.clip((grid[::-1] - top) / RANGE_DB + 1.0, 0.0, 1.0)
-    picture = Image.fromarray(np.round(level * (_COLOURS - 1)).astype(np.uint8))
-    colours = colormaps["magma"](np.linspace(0, 1, _COLOURS))[:, :3]
-    picture.putpalette(np.round(colours * 255).astype(np.uint8).tobytes())
-    memory = io.BytesIO()
-    picture.save(memory, format="PNG", optimize=True)
-    return _uri("image/png", memory.getvalue())
-
-
-def _uri(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from .. import spectral
 from ..codec import Codec, edit
-from .base import Widget, assets, picture_uri, sound_uri, whole_number
+from ..plots.media import picture_uri, sound_uri
+from .base import Widget, assets, whole_number
 
 ROWS = ("1234567890", "qwertyuiop", "asdfghjkl;", "zxcvbnm,./")
 """Characters of the keys of a page; one page has as many keys."""

@@ -22,8 +22,9 @@ from torch import Tensor
 
 from .. import audio
 from ..files import bundled
+from ..plots.media import sound_uri, spectrogram_uri
 from ..spectral import MelConfig
-from .base import Widget, assets, mono, sound_uri, spectrogram_uri
+from .base import Widget, assets, mono
 
 CLIP = ("voices", "en", "welcome.flac")
 

@@ -16,7 +16,8 @@ import traitlets as t
 from torch import Tensor
 
 from ..codec import Codec, edit
-from .base import Widget, assets, sound_uri, spectrogram_uri, whole_number
+from ..plots.media import sound_uri, spectrogram_uri
+from .base import Widget, assets, whole_number
 
 MOST = 250
 """Positions of a strip: ten seconds as shipped."""

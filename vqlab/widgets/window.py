@@ -16,8 +16,9 @@ from typing import Any
 import traitlets as t
 
 from .. import spectral
+from ..plots.media import picture_uri, sound_uri
 from ..spectral import MelConfig
-from .base import Widget, assets, mono, picture_uri, sound_uri
+from .base import Widget, assets, mono
 
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
 

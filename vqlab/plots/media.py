@@ -1,0 +1,94 @@
+"""Pictures and sounds as text, to be put into a page: PNG and FLAC in a data URI.
+
+A page that carries what it shows asks nothing of the network. Pictures have few colours and sounds
+16 bits, so that a saved notebook stays small.
+
+Notebook: 00
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import soundfile
+from torch import Tensor
+
+from .. import spectral
+from ..spectral import MelConfig
+
+RANGE_DB = 70.0
+"""Pictures of spectrograms reach this many decibels below the loudest point shown."""
+
+_COLOURS = 64
+
+
+def data_uri(kind: str, data: bytes) -> str:
+    """`data` of a media type, for example "image/png", as the address of itself."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def sound_uri(waveform: Any, sample_rate: int) -> str:
+    """A sound (samples,) as a data URI: 16-bit FLAC (lossless) or WAV, whichever is shorter.
+
+    Turned down where it would clip.
+    """
+    samples = np.asarray(waveform, dtype=np.float64)
+    samples = samples / max(1.0, float(np.abs(samples).max()))
+    whole = np.clip(np.round(samples * 32768), -32768, 32767).astype(np.int16)
+    files = {}
+    for name in ("FLAC", "WAV"):
+        memory = io.BytesIO()
+        soundfile.write(memory, whole, sample_rate, format=name, subtype="PCM_16")
+        files[f"audio/{name.lower()}"] = memory.getvalue()
+    kind = min(files, key=lambda name: len(files[name]))
+    return data_uri(kind, files[kind])
+
+
+def png(pixels: np.ndarray, palette: np.ndarray | None = None, **options: Any) -> bytes:
+    """Bytes (height, width) or (height, width, 3) as a PNG file.
+
+    palette : uint8 (colours, 3); the pixels are numbers of its rows
+    """
+    from PIL import Image
+
+    picture = Image.fromarray(pixels)
+    if palette is not None:
+        picture.putpalette(palette.tobytes())
+    memory = io.BytesIO()
+    picture.save(memory, format="PNG", optimize=True, **options)
+    return memory.getvalue()
+
+
+def magma(colours: int) -> np.ndarray:
+    """So many colours from black over violet to light yellow, uint8 (colours, 3)."""
+    from matplotlib import colormaps
+
+    return np.round(colormaps["magma"](np.linspace(0, 1, colours))[:, :3] * 255).astype(np.uint8)
+
+
+def spectrogram_uri(waveform: Tensor, config: MelConfig, *, width: int = 480) -> str:
+    """A mel spectrogram without axes as a data URI, a pixel a band, `RANGE_DB` to black."""
+    power = spectral.mel(waveform, config)[:, : max(1, len(waveform) // config.hop_length)]
+    return picture_uri(spectral.to_db(power), width=width)
+
+
+def picture_uri(
+    db: Tensor, *, width: int = 480, height: int = 200, loudest: float | None = None
+) -> str:
+    """Decibels (bands, frames) as a picture; where there are more than pixels, the loudest count.
+
+    Low frequencies are at the bottom; black is `RANGE_DB` below `loudest`, the loudest point
+    where it is not given.
+    """
+    grid = db.numpy().astype(np.float64)
+    for axis, most in enumerate((height, width)):
+        length = grid.shape[axis]
+        if length > most:
+            grid = np.maximum.reduceat(grid, np.arange(most) * length // most, axis=axis)
+    top = grid.max() if loudest is None else loudest
+    level = np.clip((grid[::-1] - top) / RANGE_DB + 1.0, 0.0, 1.0)
+    pixels = np.round(level * (_COLOURS - 1)).astype(np.uint8)
+    return data_uri("image/png", png(pixels, magma(_COLOURS)))
