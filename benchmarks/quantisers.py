@@ -30,15 +30,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
-from benchmarks.quantizer_variants import (
+from quantizer_variants import (
     CosineQuantizer,
     FiniteScalarStage,
     ResidualStack,
     SimVectorQuantizer,
     rotate_to,
 )
+from torch import Tensor, nn
+
 from vqlab import datasets, metrics, training
 from vqlab.codec import Codec, Recipe
 from vqlab.features import Features

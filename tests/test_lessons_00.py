@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vqlab
-from notebooks.checks import nb00
 from vqlab import datasets, lessons
 from vqlab.codec import packing
+from vqlab.lessons import nb00
 
 packed_files = st.builds(
     packing.Packed,

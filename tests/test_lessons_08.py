@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from _series import taught
 from torch import nn
 
-from notebooks.checks import nb08
 from vqlab import datasets, lessons, models, networks, quantize, training
 from vqlab.features import Features
+from vqlab.lessons import nb08
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import torch
 from _series import taught
 from _support import ROOT
 
-from notebooks.checks import nb09
 from vqlab import lessons, quantize
 from vqlab.codec import entropy
 from vqlab.experiments import table as result_table
+from vqlab.lessons import nb09
 from vqlab.plots import rates
 
 

@@ -8,8 +8,8 @@ import math
 import pytest
 import torch
 from _support import ROOT
+from prior_training import code_vectors, fit, mean_by_word, start_from
 
-from tools.prior_training import code_vectors, fit, mean_by_word, start_from
 from vqlab.codec import Codec, Recipe
 from vqlab.features import Features
 from vqlab.files import load_tensors, save_tensors

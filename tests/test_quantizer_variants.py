@@ -10,9 +10,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
-
-from benchmarks.quantizer_variants import (
+from quantizer_variants import (
     CosineQuantizer,
     FiniteScalarStage,
     ResidualStack,
@@ -20,6 +18,8 @@ from benchmarks.quantizer_variants import (
     quantize_residual,
     rotate_to,
 )
+from torch import Tensor
+
 from vqlab import training
 from vqlab.models import Autoencoder
 from vqlab.quantize import ResidualQuantizer, VectorQuantizer, straight_through

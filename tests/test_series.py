@@ -8,7 +8,7 @@ from _series import NOTEBOOKS, NUMBERS, cells, notebook, solutions, sources
 from _support import ROOT
 
 SECTIONS = ("What you will hear", "What you will be able to do", "Recap", "Symbols", "Sources")
-PACKAGE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "vqlab").glob("*.py"))
+PACKAGE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "vqlab").rglob("*.py"))
 
 each = pytest.mark.parametrize("number", NUMBERS)
 

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from prior_training import code_vectors, fit, start_from
 from torch import Tensor
 from tqdm.auto import tqdm
 
 import vqlab
-from tools.prior_training import code_vectors, fit, start_from
 from vqlab import audio, datasets
 from vqlab.codec import Codec
 from vqlab.files import load_tensors, save_tensors
