@@ -197,8 +197,9 @@ def test_constraints_are_the_versions_installed_here():
 
 def third_party_imports(folder: str) -> dict[str, str]:
     """Each package that the sources in a folder import, with one file that does."""
-    own = {"vqlab", "benchmarks", "notebooks", "tools", "_support", "_lab", "_series"}
-    own |= sys.stdlib_module_names
+    places = [ROOT / name for name in ("tests", "tools", "benchmarks")]
+    here = {path.stem for place in places for path in place.glob("*.py")}
+    own = {"vqlab", *here, *sys.stdlib_module_names}
     found = {}
     for path in sorted((ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
