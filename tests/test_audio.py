@@ -1,5 +1,7 @@
 """Sound files: what is read, what is refused and in which words, and what levels and lengths do."""
 
+import errno
+import io
 import math
 import os
 import struct
@@ -175,20 +177,6 @@ def test_saving_too_loud_a_sound_warns_with_the_peak_and_does_not_wrap(tmp_path)
         audio.save(tmp_path / "full.wav", torch.tensor([1.0, -1.0]), RATE)
 
 
-def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
-    audio.save(tmp_path / "a.wav", tone(), RATE)
-    before = (tmp_path / "a.wav").read_bytes()
-
-    def full(*_):
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(soundfile.SoundFile, "write", full)
-    with pytest.raises(ValueError, match="No space left"):
-        audio.save(tmp_path / "a.wav", tone(100), RATE)
-    assert (tmp_path / "a.wav").read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["a.wav"]
-
-
 def test_what_cannot_be_saved_is_refused(tmp_path):
     with pytest.raises(ValueError, match="mp3"):
         audio.save(tmp_path / "a.mp3", tone(), RATE)
@@ -314,3 +302,39 @@ def test_an_impossible_rate_in_a_header_is_named_with_the_file(tmp_path):
     for wanted in (None, 16000):
         with pytest.raises(ValueError, match="slow.wav.* 8 Hz"):
             audio.load(tmp_path / "slow.wav", sample_rate=wanted)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+@pytest.mark.parametrize("full_after", [0, 44, 1000, 30_000])
+def test_a_full_disk_is_never_called_done(tmp_path, monkeypatch, suffix, full_after):
+    """At whatever byte the disk is full, in the sound or when the library ends the file."""
+
+    class Full(io.FileIO):
+        written = 0
+
+        def write(self, data):
+            if self.written + len(data) > full_after:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            self.written += len(data)
+            return super().write(data)
+
+    def fdopen(descriptor, mode):
+        return Full(descriptor, "w+b")
+
+    monkeypatch.setattr("vqlab.files.os.fdopen", fdopen)
+    place = tmp_path / f"a.{suffix}"
+    place.write_bytes(b"the old one")
+    with pytest.raises(OSError, match="the disk is full; make room there") as error:
+        audio.save(place, 0.1 * torch.randn(20_000), 16000)
+    assert error.value.filename == str(place) and list(tmp_path.iterdir()) == [place]
+    assert place.read_bytes() == b"the old one"
+
+
+def test_a_link_is_written_through_and_said(tmp_path):
+    (tmp_path / "there").mkdir()
+    target = tmp_path / "there" / "real.wav"
+    audio.save(target, torch.zeros(100), 16000)
+    (tmp_path / "link.wav").symlink_to(target)
+    with pytest.warns(UserWarning, match="link.wav is a link"):
+        audio.save(tmp_path / "link.wav", torch.zeros(200), 16000)
+    assert (tmp_path / "link.wav").is_symlink() and len(audio.load(target)[0]) == 200

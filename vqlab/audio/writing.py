@@ -5,29 +5,29 @@ Notebook: 01
 
 from __future__ import annotations
 
-import os
-import uuid
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import soundfile
 import torch
 from torch import Tensor
 
+from ..files import whole_file, written_place
 from .waveforms import check_rate
 
 
 def save(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
     """Write a mono sound as 16-bit WAV or FLAC (by the suffix of `path`).
 
-    The file is written under another name beside its place and then renamed, so that a reader sees
-    the old file or the whole new one. Warns, with the peak, when samples outside [-1, 1] were cut.
+    Readers see the old file or the whole new one. Warns, with the peak, when samples outside
+    [-1, 1] were cut, and of a link, whose target is written.
 
     waveform : Tensor (samples,), in [-1, 1]
 
     Raises ValueError for another suffix, shape or rate, or samples that are not numbers, and
-    FileNotFoundError where the folder does not exist.
+    OSError where the file cannot be written (no such folder, a full disk).
     """
     save_pieces(path, [torch.as_tensor(waveform)], sample_rate)
 
@@ -37,13 +37,12 @@ def save_pieces(path: str | Path, pieces: Iterable[Tensor], sample_rate: int) ->
     path = Path(path)
     if path.suffix.lower() not in (".wav", ".flac"):
         raise ValueError(f"Sound is saved as .wav or .flac, not as {path.name!r}; rename it.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"The folder {path.parent} does not exist; create it first.")
     check_rate(sample_rate)
-    beside = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     length, peak = 0, 0.0
-    try:
-        with soundfile.SoundFile(beside, "w", sample_rate, 1, subtype="PCM_16") as file:
+    form = path.suffix[1:].upper()
+    with whole_file(written_place(path)) as raw:
+        watched: Any = _Watched(raw)
+        with soundfile.SoundFile(watched, "w", sample_rate, 1, "PCM_16", format=form) as file:
             for piece in pieces:
                 samples = _checked(piece, path)
                 # 32768 both ways, so that a 16-bit file, loaded and saved, keeps every bit.
@@ -51,13 +50,8 @@ def save_pieces(path: str | Path, pieces: Iterable[Tensor], sample_rate: int) ->
                 file.write(integers.numpy())
                 length += len(samples)
                 peak = max(peak, float(samples.abs().max()) if len(samples) else 0.0)
-        os.replace(beside, path)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise ValueError(
-            f"{path} cannot be written ({error}); choose a folder that this user may write to."
-        ) from None
-    finally:
-        beside.unlink(missing_ok=True)
+                watched.check()
+        watched.check()
     if peak > 1.0:
         warnings.warn(
             f"The waveform for {path} peaks at {peak:.3f}; what lies beyond 1 was cut off. Scale "
@@ -65,6 +59,34 @@ def save_pieces(path: str | Path, pieces: Iterable[Tensor], sample_rate: int) ->
             stacklevel=3,
         )
     return length
+
+
+class _Watched:
+    """A file that keeps its first error: libsndfile neither passes it on nor always notices it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        return self._kept(self.file.write, data) or len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._kept(self.file.seek, offset, whence) or 0
+
+    def tell(self) -> int:
+        return self._kept(self.file.tell) or 0
+
+    def check(self) -> None:
+        if self.error:
+            raise self.error
+
+    def _kept(self, act: Callable[..., int], *arguments: Any) -> int | None:
+        try:
+            return act(*arguments)
+        except OSError as error:
+            self.error = self.error or error
+            return None
 
 
 def _checked(piece: Tensor, path: Path) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from .. import processes
 from ..features import Features
-from ..files import load_json, load_tensors, save_tensors, write_whole
+from ..files import append_text, load_json, load_tensors, save_tensors, write_whole
 from ..quantize import CodebookStats, Quantized
 
 
@@ -99,8 +99,7 @@ def copy_state(model: nn.Module) -> dict[str, Tensor]:
 
 def append_report(folder: Path, report: dict[str, Any]) -> None:
     """Add one line to the run's `metrics.jsonl`."""
-    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(report) + "\n")
+    append_text(folder / "metrics.jsonl", json.dumps(report) + "\n")
 
 
 def save_checkpoint(
