@@ -13,7 +13,7 @@ BOOT = @$(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || { \
 	"\`make lab PYTHON=/path/to/python3.11\`." >&2; exit 1; }; \
 	$(PYTHON) tools/bootstrap.py
 
-.PHONY: help lab test notebooks publish html lint bench wheel clean env dev
+.PHONY: help lab test notebooks publish html kernel lint bench wheel clean env dev
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,6 +34,10 @@ publish: dev ## write the address REPO=owner/name everywhere; REPO=none takes it
 
 html: dev ## build dist/html, the series as a website that needs no network
 	$(RUN) tools/website.py
+
+kernel: ## build web/kernel.wasm of web/kernel.c again (needs clang and lld)
+	clang --target=wasm32 -O3 -msimd128 -mbulk-memory -ffast-math -nostdlib -Wl,--no-entry \
+		-Wl,--export=__heap_base -o web/kernel.wasm web/kernel.c
 
 lint: dev ## style and types
 	$(RUN) -m ruff check .

@@ -1,0 +1,220 @@
+"""The codec of the page (web/codec.js) beside the package: same bytes, same sound, how fast.
+
+    python benchmarks/page.py [--clips 80] [--plain]
+
+Files are made by Python and by codec.js from the same samples, at four rates: of words, voices,
+silence and noise, of 6 ms, 10 s and 14 s. Then both decode Python's file of 1 kbit/s, with the
+weights as they are and with the decoder at 8 bits. codec.js runs in a Chromium without a window,
+from a file and from a server; `--plain` denies it WebAssembly. Times are sums over all clips, and
+Python computes with one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import functools
+import http.server
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vqlab import audio, spectral
+from vqlab.codec import Codec
+
+ROOT = Path(__file__).resolve().parent.parent
+WEB = ROOT / "web"
+WEIGHTS = ROOT / "data/weights/speech.safetensors"
+RATES = (0.5, 0.8, 1.0, 1.5)
+"""kbit/s of the files; the third is decoded."""
+SCRIPTS = ("codec.js", "runner.js")
+MADE = ("sound.js", "voice.js", "kernel.js", "clips.js")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A sound and what Python makes of it."""
+
+    name: str
+    samples: Tensor
+    files: list[bytes]
+    sound: Tensor
+
+
+def sounds(count: int) -> Iterator[tuple[str, Tensor]]:
+    """`count` sounds by name, of whole numbers of 16 bits: the odd ones first, then recordings."""
+    voices = sorted((ROOT / "data/voices").glob("*/*.flac"))
+    words = sorted((ROOT / "data/words").glob("*/*.flac"))
+    noise = torch.randn(16_000, generator=torch.Generator().manual_seed(0))
+    several = torch.cat([audio.load(path, sample_rate=16_000)[0] for path in voices[:12]])
+    odd = {
+        "silence": torch.zeros(16_000),
+        "noise": 0.1 * noise,
+        "soft noise": 0.001 * noise,
+        "6 ms": 0.1 * noise[:96],
+        "1 sample": 0.1 * noise[:1],
+        "10 s": several[:160_000],
+        "14 s": several[:224_000],
+    }
+    for name, waveform in list(odd.items())[:count]:
+        yield name, whole(waveform)
+    paths = [
+        path for pair in zip(voices, words[:: len(words) // 60], strict=False) for path in pair
+    ]
+    paths += words[1 :: len(words) // 60]
+    for path in paths[: max(0, count - len(odd))]:
+        yield f"{path.parent.name}/{path.stem}", whole(audio.load(path, sample_rate=16_000)[0])
+
+
+def whole(waveform: Tensor) -> Tensor:
+    """The waveform in steps of 1 / 32768."""
+    return (waveform * 32768).round().clamp(-32768, 32767) / 32768
+
+
+def prepare(
+    folder: Path, codec: Codec, named: Sequence[tuple[str, Tensor]]
+) -> tuple[list[Clip], dict[str, float]]:
+    """Write the page's clips into ``folder``; what Python makes of them, and its seconds."""
+    clips, seconds = [], {"encoding": 0.0, "decoding": 0.0}
+    for name, waveform in named:
+        start = time.perf_counter()
+        files = [codec.compress(waveform, kbps) for kbps in RATES]
+        middle = time.perf_counter()
+        sound = codec.decode(*codec.from_bytes(files[2]))
+        seconds["encoding"] += middle - start
+        seconds["decoding"] += time.perf_counter() - middle
+        clips.append(Clip(name, waveform, files, sound))
+    given = [
+        {
+            "samples": text((clip.samples * 32768).numpy().astype("<i2").tobytes()),
+            "rates": RATES,
+            "heard": text(clip.files[2]),
+        }
+        for clip in clips
+    ]
+    (folder / "clips.js").write_text(f"self.vqlabClips = {json.dumps(given)};\n", encoding="ascii")
+    for name in SCRIPTS:
+        shutil.copy(WEB / name, folder)
+    return clips, seconds
+
+
+def pages(folder: Path) -> None:
+    """Write pages that run codec.js over the clips: `fast.html`, and `plain.html` in plain JS."""
+    for name, plain in (("fast", "false"), ("plain", "true")):
+        scripts = "".join(f'<script src="{s}"></script>' for s in ("codec.js", *MADE))
+        (folder / f"{name}.html").write_text(
+            '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">'
+            f'<script>self.vqlabPlain = {plain}</script>{scripts}<script src="runner.js"></script>',
+            encoding="ascii",
+        )
+
+
+def text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def in_node(folder: Path, *, plain: bool = False) -> list[dict[str, Any]]:
+    """What codec.js makes of the clips in Node."""
+    command = ["node", "runner.js", str(folder), *(["plain"] if plain else [])]
+    subprocess.run(command, cwd=WEB, check=True)
+    return json.loads((folder / "result.json").read_text())
+
+
+def in_browser(browser: Any, address: str) -> list[dict[str, Any]]:
+    """What codec.js makes of the clips in a page of a browser that Playwright drives."""
+    page = browser.new_page()
+    page.set_default_timeout(600_000)
+    page.goto(address)
+    found = page.evaluate("self.vqlabResult")
+    page.close()
+    return json.loads(found)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a server of ``folder``."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+
+
+def different(clips: Sequence[Clip], found: Sequence[dict[str, Any]]) -> list[str]:
+    """Clips and rates whose files are not Python's, or do not come back as they were."""
+    wrong = []
+    for clip, mine in zip(clips, found, strict=True):
+        for kbps, file, other in zip(RATES, clip.files, mine["files"], strict=True):
+            if text(file) != other or not mine["again"]:
+                wrong.append(f"{clip.name} at {kbps:g} kbit/s")
+    return wrong
+
+
+def apart_db(clip: Clip, found: dict[str, Any], codec: Codec) -> float:
+    """Mean difference in dB between the log-mel spectrograms of both decoded sounds."""
+    sound = torch.from_numpy(np.frombuffer(base64.b64decode(found["sound"]), "<f4").copy())
+    if len(sound) != len(clip.sound):
+        raise ValueError(f"{clip.name}: {len(sound)} samples, not {len(clip.sound)}")
+    mels = [spectral.log_mel(x, codec.features.config) for x in (sound, clip.sound)]
+    return float((mels[0] - mels[1]).abs().mean())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", type=int, default=80)
+    parser.add_argument("--plain", action="store_true", help="without WebAssembly")
+    options = parser.parse_args(arguments)
+    sys.path[:0] = [str(WEB), str(ROOT / "tests")]
+    from _lab import chromium
+    from export import export
+    from playwright.sync_api import sync_playwright
+
+    torch.set_num_threads(1)
+    codec = Codec.load(WEIGHTS)
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as running:
+        folder, browser = Path(name), chromium(running.chromium)
+        clips, python = prepare(folder, codec, list(sounds(options.clips)))
+        pages(folder)
+        page = "plain.html" if options.plain else "fast.html"
+        seconds = sum(len(clip.samples) for clip in clips) / codec.sample_rate
+        print(f"{len(clips)} sounds, {seconds:.0f} s, {len(clips) * len(RATES)} files")
+        with served(folder) as address:
+            for bits, place in ((16, folder.as_uri()), (16, address), (8, address)):
+                export(WEIGHTS, folder, bits=bits)
+                found = in_browser(browser, f"{place}/{page}")
+                wrong = different(clips, found)
+                apart = [apart_db(*pair, codec) for pair in zip(clips, found, strict=True)]
+                print(
+                    f"{place.partition(':')[0]}, decoder at {bits} bits: {len(wrong)} files differ "
+                    f"{wrong or ''}; sound {np.mean(apart):.4f} dB apart, at most {max(apart):.4f}"
+                )
+                for work in ("encoding", "decoding"):
+                    mine = sum(one[work] for one in found)
+                    print(
+                        f"  {work}: {mine / seconds:.3f} s for a second, Python "
+                        f"{python[work] / seconds:.3f}, ratio {mine / python[work]:.2f}"
+                    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
