@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from vqlab.experiments.plots import error_against_latent, error_against_rate, picture
-from vqlab.experiments.run_plots import codebook_usage, loss, reconstructions
 from vqlab.experiments.table import Row, chosen, read_table
 from vqlab.files import load_tensors, write_whole
+
+from run_plots import codebook_usage, loss, reconstructions  # isort: skip
 
 MOST = 8  # runs whose use of codes is drawn
 

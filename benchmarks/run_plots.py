@@ -5,8 +5,6 @@ per frequency and example pictures that `python -m vqlab evaluate` leaves beside
 (errors.safetensors). The one idea: every model is seen on the same item, and every minimum is
 marked. Each function returns a figure whose label is its alternative text, see
 `vqlab.experiments.plots`.
-
-Notebook: 09
 """
 
 from __future__ import annotations
@@ -17,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..plots import BLUE, GREEN, ORANGE, PINK, SKY, as_numpy, new_figure
-from .plots import COLORS, SHAPES, legend, plain, with_alt
-from .table import MODELS, Row, chosen, label_of, some
+from vqlab.experiments.plots import COLORS, SHAPES, legend, plain, with_alt
+from vqlab.experiments.table import MODELS, Row, chosen, label_of, some
+from vqlab.plots import BLUE, GREEN, ORANGE, PINK, SKY, as_numpy, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
