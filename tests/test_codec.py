@@ -394,7 +394,7 @@ def test_the_shipped_codec_codes_a_long_sound_as_the_whole(monkeypatch):
 
 
 def in_one_block(monkeypatch):
-    monkeypatch.setattr("vqlab.codec.codec.BLOCK_SECONDS", 1e6)
+    monkeypatch.setattr("vqlab.features.BLOCK_SECONDS", 1e6)
 
 
 @pytest.mark.parametrize("seconds", [61, 90.003, 33])

@@ -291,13 +291,13 @@ def test_the_keys_of_a_bottleneck_reach_the_model(tmp_path):
     ae, vq, rvq, fsq, vae = singles(grid_of(tmp_path, text))
     assert build.loss_of(ae)(torch.ones(2, 3), torch.zeros(2, 3)) == 1
     assert build.loss_of(vae)(torch.ones(2, 3), torch.zeros(2, 3)) == 3
-    made = build.bottleneck_of(vq)
+    made = build.build(vq, 1).bottleneck
     assert (made.beta, made.decay, made.restart_below) == (0.5, 0.9, 0.1)
     assert not made.started  # waits for k-means
-    made = build.bottleneck_of(rvq)
+    made = build.build(rvq, 1).bottleneck
     assert made.layers[0].decay is None and made.layers[0].started
-    assert build.bottleneck_of(fsq).levels.tolist() == [5, 3]
-    assert build.bottleneck_of(vae).beta == 3
+    assert build.build(fsq, 1).bottleneck.levels.tolist() == [5, 3]
+    assert build.build(vae, 1).bottleneck.beta == 3
     binary = text.replace("name: digits,", "name: digits, binarise: true,")
     assert set(data.load(grid_of(tmp_path, binary), "test").inputs.unique().tolist()) == {0, 1}
 

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from vqlab import audio, cli
-from vqlab.experiments import front, predict, reading, run
+from vqlab import features as front
+from vqlab.experiments import predict, reading, run
 from vqlab.spectral import MelConfig
 
 GRID = """\

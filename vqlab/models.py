@@ -11,6 +11,7 @@ Notebook: 04
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -27,7 +28,13 @@ from .networks import (
     TutorialDecoder,
     TutorialEncoder,
 )
-from .quantize import Quantized, ResidualQuantizer, VectorQuantizer, WrongAxesVectorQuantizer
+from .quantize import (
+    FiniteScalarQuantizer,
+    Quantized,
+    ResidualQuantizer,
+    VectorQuantizer,
+    WrongAxesVectorQuantizer,
+)
 
 
 class Identity(nn.Module):
@@ -202,16 +209,19 @@ def speech(
     width: int = 256,
     decoder_blocks: int = 6,
     dropout: float = 0.5,
+    restart_below: float = 0.2,
+    **quantizer: Any,
 ) -> Autoencoder:
     """The model that the notebooks build: log-mel frames, one dimension, residual quantiser.
 
     Takes and returns normalised log-mel `(batch, n_mels, frames)`. `dropout` is the quantiser
-    dropout: because of it the same weights work with fewer stages, that is at lower rates.
+    dropout: because of it the same weights work with fewer stages, that is at lower rates. A code
+    below a fifth of its fair share is put elsewhere: early, so that all are in use.
     """
+    quantizer |= {"dropout": dropout, "restart_below": restart_below}
     return Autoencoder(
         Encoder1d(n_mels, dim, width=width, stride=stride),
-        # A code below a fifth of its fair share is put elsewhere: early, so that all are in use.
-        ResidualQuantizer(dim, codebook_size, stages, dropout=dropout, restart_below=0.2),
+        ResidualQuantizer(dim, codebook_size, stages, **quantizer),
         Decoder1d(dim, n_mels, width=width, stride=stride, blocks=decoder_blocks),
     )
 
@@ -227,13 +237,17 @@ def variable_speech(
     encoder_blocks: int = 3,
     decoder_blocks: int = 8,
     fine_blocks: int = 2,
+    dropout: float = 1.0,
     beta: float = 0.02,
+    restart_below: float = 0.2,
+    **quantizer: Any,
 ) -> VariableDepth:
     """The model that ships: as `speech`, but 25 positions a second that differ in depth.
 
     Fewer positions and more stages, so that silence costs little and a vowel gets what it needs;
     a larger decoder, part of it at the rate of the frames.
     """
+    quantizer |= {"dropout": dropout, "beta": beta, "restart_below": restart_below}
     encoder = Encoder1d(n_mels, dim, width=width, stride=stride, blocks=encoder_blocks)
     decoder = Decoder1d(
         dim, n_mels, width=width, stride=stride, blocks=decoder_blocks, fine_blocks=fine_blocks
@@ -242,7 +256,7 @@ def variable_speech(
     back = nn.ConvTranspose1d(dim, n_mels, stride, stride=stride)
     return VariableDepth(
         BesideLinear(encoder, into, stride),
-        ResidualQuantizer(dim, codebook_size, stages, dropout=1.0, beta=beta, restart_below=0.2),
+        ResidualQuantizer(dim, codebook_size, stages, **quantizer),
         BesideLinear(decoder, back, stride),
     )
 
@@ -280,3 +294,69 @@ def thesis(bottleneck: Any = None, *, channels: int = 1, units: int = 256) -> Au
             nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
             nn.init.constant_(layer.bias, 0.0)  # type: ignore[arg-type]
     return model
+
+
+def frames(
+    bottleneck: dict[str, Any],
+    *,
+    channels: int,
+    width: int = 256,
+    stride: int = 4,
+    encoder_blocks: int = 2,
+    decoder_blocks: int = 4,
+) -> Autoencoder:
+    """A model of frames with any bottleneck (see `bottleneck_of`): convolutions along time.
+
+    Takes and returns `(batch, channels, frames)`; a spectrogram's rows are its channels.
+    """
+    made = bottleneck_of(**bottleneck)
+    encoder_dim = 2 * made.dim if isinstance(made, Gaussian) else made.dim
+    return Autoencoder(
+        Encoder1d(channels, encoder_dim, width=width, stride=stride, blocks=encoder_blocks),
+        made,
+        Decoder1d(made.dim, channels, width=width, stride=stride, blocks=decoder_blocks),
+    )
+
+
+def pictures(bottleneck: dict[str, Any], *, channels: int = 1, units: int = 256) -> Autoencoder:
+    """`thesis` with any bottleneck, described as plain data (see `bottleneck_of`)."""
+    return thesis(bottleneck_of(**bottleneck), channels=channels, units=units)
+
+
+def bottleneck_of(kind: str, **options: Any) -> Any:
+    """A fresh bottleneck: "ae", "vae", "vq", "rvq" or "fsq", with the options of its class."""
+    return BOTTLENECKS[kind](**options)
+
+
+BOTTLENECKS: dict[str, Any] = {
+    "ae": Identity,
+    "vae": Gaussian,
+    "vq": VectorQuantizer,
+    "rvq": ResidualQuantizer,
+    "fsq": FiniteScalarQuantizer,
+}
+ARCHITECTURES: dict[str, Any] = {
+    "speech": speech,
+    "variable_speech": variable_speech,
+    "tutorial": tutorial,
+    "frames": frames,
+    "pictures": pictures,
+}
+"""All models that a file can describe, in one place."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What rebuilds a model: a name of `ARCHITECTURES`, and its options, as plain data."""
+
+    architecture: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def build(self) -> Autoencoder:
+        """A model with fresh weights. Raises `ValueError` for an unknown architecture."""
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(
+                f"there is no architecture {self.architecture!r}: it is one of "
+                f"{', '.join(ARCHITECTURES)}"
+            )
+        return ARCHITECTURES[self.architecture](**self.options)

@@ -135,9 +135,9 @@ def mel(waveform: Tensor, config: MelConfig) -> Tensor:
     return filter_bank(config).to(power) @ power
 
 
-def to_db(power: Tensor) -> Tensor:
-    """Decibels of a power: 10 log10(power), not below `FLOOR_DB`."""
-    return 10.0 * power.clamp(min=10.0 ** (FLOOR_DB / 10.0)).log10()
+def to_db(power: Tensor, floor_db: float = FLOOR_DB) -> Tensor:
+    """Decibels of a power: 10 log10(power), not below `floor_db`."""
+    return 10.0 * power.clamp(min=10.0 ** (floor_db / 10.0)).log10()
 
 
 def from_db(db: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ def train(options: argparse.Namespace) -> None:
                 "--start takes model and sizes from its codec: leave out --model, --stages, "
                 "--codebook-size and --hop-length"
             )
-        codec = Codec.load(_codec_file(options.start))
+        codec = Codec.load(options.start)
     else:
         recipe = Recipe(options.model or "speech", sizes)
         contrast = 0.2 if options.model == "variable_speech" else 0.0  # chosen on validation clips
@@ -154,10 +154,7 @@ def evaluate(options: argparse.Namespace) -> None:
     names = [Path(path).name for path in options.codecs]
     if len(set(names)) < len(names):
         names = options.codecs
-    codecs = {
-        name: Codec.load(_codec_file(path))
-        for name, path in zip(names, options.codecs, strict=True)
-    }
+    codecs = {name: Codec.load(path) for name, path in zip(names, options.codecs, strict=True)}
     rows = [evaluation.score_features(next(iter(codecs.values())), clips)]
     for name, codec in codecs.items():
         for kbps in sorted(options.kbps, reverse=True):
@@ -232,7 +229,7 @@ def reconstruct(options: argparse.Namespace) -> None:
         for version in page.versions:
             print(f"  {version.label}: {version.bits}")
         return
-    kbps = options.kbps[0] if options.kbps else 1.0
+    kbps = options.kbps[0] if options.kbps else None
     data = shipped.compress(options.input, model=model, kbps=kbps)
     waveform, sample_rate = shipped.decompress(data, model=model)
     audio.save(out, waveform, sample_rate)
@@ -243,7 +240,7 @@ def info(options: argparse.Namespace) -> None:
     """What a packed file or a codec holds."""
     path = Path(options.input)
     if path.suffix == ".safetensors" or path.is_dir():
-        print(json.dumps(Codec.load(_codec_file(path)).describe(), indent=1))
+        print(json.dumps(Codec.load(path).describe(), indent=1))
         return
     data = shipped.read(path)
     packed = packing.unpack(data)
@@ -302,12 +299,6 @@ def _set_threads(threads: int | None) -> None:
         if threads < 1:
             raise ValueError(f"--threads is {threads}: give a number from 1, or leave it out")
         torch.set_num_threads(threads)
-
-
-def _codec_file(path: str | Path) -> Path:
-    """The codec in a run's folder, or the file itself."""
-    path = Path(path)
-    return path / "codec.safetensors" if path.is_dir() else path
 
 
 def _refuse_to_overwrite(path: str | Path, force: bool) -> None:

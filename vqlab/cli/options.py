@@ -108,11 +108,12 @@ def _parser() -> argparse.ArgumentParser:
                            "weights, or a codec.safetensors; or folders of experiments' grids or "
                            "runs: then OUT is a folder")  # fmt: skip
         else:
-            p.add_argument("--model", default="speech", help="shipped weights, or a "
-                           "codec.safetensors")  # fmt: skip
+            p.add_argument("--model", default="speech", help="shipped weights, a "
+                           "codec.safetensors, or the folder of a run")  # fmt: skip
         p.add_argument("-f", "--force", action="store_true", help="replace an existing file")
         if name == "compress":
-            p.add_argument("--kbps", type=float, default=1.0, help="of the file, at most")
+            p.add_argument("--kbps", type=float, help="of the file, at most (default: 1, or the "
+                           "lowest rate of the model)")  # fmt: skip
         if name == "reconstruct":
             p.add_argument("--kbps", type=float, nargs="+", metavar="RATE", help="of the files, at "
                            "most (default: 0.5 1.0 1.5 on a page, 1.0 for one sound)")  # fmt: skip

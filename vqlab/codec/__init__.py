@@ -4,8 +4,8 @@
 `.vql` file, `shipped` the three functions most people want, `edit` what can be done to codes.
 """
 
+from ..models import Recipe
 from .codec import Codec
-from .file import Recipe
 from .shipped import compress, decompress, load_pretrained
 
 __all__ = [

@@ -1,9 +1,10 @@
 """The codec: a waveform to integers, to bytes, and back.
 
 A `Codec` is a trained autoencoder together with the features it was trained on and the
-tables that say how often each code occurs. Given a waveform it returns codes and one gain; given
-those, a waveform. A long sound goes through in blocks that overlap so far that the network, and
-Griffin-Lim, see in the middle of each what they would see in the whole.
+tables that say how often each code occurs. Given a waveform it returns codes and its level; given
+those, a waveform. A long sound goes through in blocks (`vqlab.features`): those of mel frames
+overlap so far that the network, and Griffin-Lim, see in the middle of each what they would see in
+the whole; pictures are segments, one after the other.
 
 Notebook: 00
 """
@@ -15,7 +16,6 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,11 @@ from tqdm.auto import tqdm
 from .. import models
 from ..audio.long import Spooled
 from ..audio.loudness import loudest
-from ..features import Features, sharpen
+from ..features import Block, Features, Front, sharpen
 from ..files import save_tensors
+from ..models import Recipe
 from ..quantize import QUALITY_STEPS
 from . import entropy, file
-from .file import Recipe
 from .packing import Packed, overhead, pack, unpack
 
 LEVEL_DB = -20.0
@@ -44,25 +44,24 @@ LOWEST_QUALITY, HIGHEST_QUALITY = 0, 255
 FIT_AT = (0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
 """Qualities at which `Codec.fit_tables` counts; 1 gives the loudest positions all stages."""
 
-BLOCK_SECONDS = 10.0
-"""Sound that is coded or decoded at a time."""
-CONTEXT_SECONDS = 2.5
-"""What a block sees beyond its ends: more than the shipped network's reach (1.2 s) and that of 32
-steps of Griffin-Lim (1 s) together, so that a block's middle is as in the whole sound."""
+Level = float | Tensor
+"""What brings a sound back to its own level: a gain in dB, or for pictures the range of each
+segment, whole decibels (segments, 2)."""
 
 
 class Codec:
     """A model with its features: waveforms in, codes out, and back.
 
     With `level_db` every sound is brought to that level before it is coded, and back to its own
-    afterwards; with None it is coded as it is. `contrast` is that of the post-filter
-    (`sharpen`) between decoder and inversion.
+    afterwards; with None it is coded as it is, as pictures always are. `contrast` is that of the
+    post-filter (`sharpen`) between decoder and inversion. A model without codes (an autoencoder)
+    can be heard all the same (`through`).
     """
 
     def __init__(
         self,
         recipe: Recipe,
-        features: Features,
+        features: Features | Front,
         *,
         level_db: float | None = LEVEL_DB,
         contrast: float = 0.0,
@@ -71,8 +70,8 @@ class Codec:
         trained: dict[str, Any] | None = None,
     ) -> None:
         self.recipe = recipe
-        self.features = features
-        self.level_db = level_db
+        self.features: Any = features  # what only one kind has is asked of it alone
+        self.level_db = None if isinstance(features, Front) else level_db
         self.contrast = contrast
         self.model = model if model is not None else recipe.build()
         self.tables = tables or entropy.uniform(self.model.bottleneck.codebook_sizes)
@@ -88,16 +87,28 @@ class Codec:
         """Nominal bits of one second of sound with 1, 2, … stages."""
         sizes = self.model.bottleneck.codebook_sizes
         per_position = [math.log2(size) for size in sizes]
-        per_second = math.prod(self.grid(self.sample_rate))
+        of = self.features.samples
+        per_second = math.prod(self.grid(of)) * self.sample_rate / of
         return [per_second * sum(per_position[: n + 1]) for n in range(len(sizes))]
+
+    @property
+    def usual_kbps(self) -> float:
+        """The rate where nobody asks for one: 1 kbit/s, or the lowest that the model has."""
+        self._check_codes()
+        return max(1.0, self.rates[0] / 1000)
 
     def grid(self, samples: int) -> tuple[int, ...]:
         """Shape of the codes of one stage for `samples` samples: (frames,) or (bands, frames)."""
         stride = self.model.stride
-        frames = -(-self.features.frames(samples) // stride)
-        return (
-            (self.features.config.n_mels // stride, frames) if self.features.picture else (frames,)
-        )
+        frames = self.features.positions(samples, stride)
+        return (self.features.rows // stride, frames) if self.features.picture else (frames,)
+
+    def _check_codes(self) -> None:
+        if not self.rates:
+            raise ValueError(
+                "this model has no codes to store: take one with a quantiser (vq, rvq, fsq), or "
+                "`vqlab reconstruct` to hear it"
+            )
 
     def normalise(self, waveform: Tensor) -> tuple[Tensor, float]:
         """`waveform` at the level the model knows, and the gain in dB that took it there.
@@ -126,8 +137,8 @@ class Codec:
         stages: int | None = None,
         *,
         quality: int | None = None,
-    ) -> tuple[Tensor, float]:
-        """Codes of `waveform (samples,)`: int64 `(1, stages, *positions)`, and the gain in dB.
+    ) -> tuple[Tensor, Level]:
+        """Codes of `waveform (samples,)`: int64 `(1, stages, *positions)`, and the level.
 
         stages : the same number of stages everywhere (None: all)
         quality : instead, a depth for each position: loud ones get more stages, and -1 stands
@@ -137,6 +148,7 @@ class Codec:
         Raises `ValueError` for an empty waveform, more than one channel, NaN or infinity, a
         number of `stages` or a `quality` that does not exist, and for both at once.
         """
+        self._check_codes()
         if stages is not None and quality is not None:
             raise ValueError("give stages or a quality (or kbps), not both")
         if quality is not None and not LOWEST_QUALITY <= quality <= HIGHEST_QUALITY:
@@ -148,39 +160,38 @@ class Codec:
         _check(waveform)
         gain_db = self._gain(waveform)
         bottleneck = self.model.bottleneck
-        found = []
-        for z in self._latents(waveform, gain_db):
+        found, ranges = [], list[Any]()
+        for z, level in self._latents(waveform, gain_db):
+            ranges.append(level)
             if quality is None or len(self.rates) == 1:
                 found.append(bottleneck(z).codes[:, :stages].int().cpu())
             else:
                 depth = self.depth(bottleneck(z, 1).codes[:, 0], quality)
                 found.append(bottleneck.search(z, depth).int().cpu())
-        return torch.cat(found, dim=-1).long(), gain_db
+        codes = torch.cat(found, dim=-1).long()
+        return codes, torch.cat(ranges) if isinstance(self.features, Front) else gain_db
 
-    def _latents(self, waveform: Tensor | Spooled, gain_db: float) -> Iterator[Tensor]:
-        """What the encoder makes of the waveform, `(1, dim, *positions)`, block by block."""
+    def _latents(
+        self, waveform: Tensor | Spooled, gain_db: float
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """What the encoder makes of each block, `(1, dim, *positions)`, and the block's level."""
+        for block, x, level in self._seen(waveform, gain_db):
+            yield self.model.encoder(x)[..., block.own], level
+
+    def _seen(
+        self, waveform: Tensor | Spooled, gain_db: float
+    ) -> Iterator[tuple[Block, Tensor, Tensor | None]]:
+        """What the network sees of each block."""
         self.model.eval()
         for block in self._blocks(len(waveform)):
-            piece = waveform[block.start * self._stride : block.stop * self._stride].float()
-            piece = (piece * 10 ** (gain_db / 20)).to(self.device)
-            x = self.features.analyse(piece.unsqueeze(0))
+            piece = (waveform[block.samples].float() * 10 ** (gain_db / 20)).to(self.device)
+            x, level = self.features.take(piece.unsqueeze(0))
             missing = -x.shape[-1] % self.model.stride
-            x = torch.cat([x, x[..., -1:].expand(*x.shape[:-1], missing)], dim=-1)
-            yield self.model.encoder(x)[..., block.own]
+            yield block, torch.cat([x, x[..., -1:].expand(*x.shape[:-1], missing)], dim=-1), level
 
-    @property
-    def _stride(self) -> int:
-        """Samples from one position to the next."""
-        return self.features.config.hop_length * self.model.stride
-
-    def _blocks(self, samples: int) -> Iterator[Block]:
-        per_second = self.sample_rate / self._stride
-        length, context = (round(s * per_second) for s in (BLOCK_SECONDS, CONTEXT_SECONDS))
-        positions = self.grid(samples)[-1]
-        starts = range(0, positions, length)
-        for first in tqdm(starts, "coding", delay=2, leave=False, disable=len(starts) < 2):
-            start, last = max(0, first - context), min(first + length, positions)
-            yield Block(start, min(last + context, positions), slice(first - start, last - start))
+    def _blocks(self, samples: int) -> Any:
+        blocks = self.features.blocks(samples, self.model.stride)
+        return tqdm(blocks, "coding", delay=2, leave=False, disable=len(blocks) < 2)
 
     def depth(self, first: Tensor, quality: int) -> Tensor:
         """Number of stages that each position has at a `quality`, by its first stage's code.
@@ -202,6 +213,7 @@ class Codec:
 
     def compress(self, waveform: Tensor | Spooled, kbps: float) -> bytes:
         """The packed file of `waveform (samples,)`, with `quality_for` that rate."""
+        self._check_codes()
         if not self.rates[0] <= 1000 * kbps + 1e-6:  # so that NaN is refused too
             raise ValueError(
                 f"this model has no rate of {kbps:g} kbit/s: ask for {self.rates[0] / 1000:g} or "
@@ -211,11 +223,11 @@ class Codec:
         # The estimate may be off by a byte; from one byte too many the way down finds what fits.
         quality = LOWEST_QUALITY if len(self.rates) == 1 else self._estimate(waveform, most + 1)
         while True:
-            codes, gain_db = self.encode(waveform, quality=quality)
+            codes, level = self.encode(waveform, quality=quality)
             payload = self.tables.encode(codes[0].flatten(1).numpy())
-            fits = overhead(len(waveform)) + len(payload) <= most
+            fits = self.overhead(len(waveform)) + len(payload) <= most
             if fits or quality == LOWEST_QUALITY:
-                return self.to_bytes(codes, len(waveform), gain_db, quality)
+                return self.to_bytes(codes, len(waveform), level, quality)
             quality -= 1
 
     def _estimate(self, waveform: Tensor | Spooled, most: float) -> int:
@@ -226,17 +238,25 @@ class Codec:
         while low < high:  # the size never falls as the quality rises
             middle = (low + high + 1) // 2
             there = torch.arange(len(codes))[:, None] < self.depth(codes[0], middle)
-            fits = overhead(len(waveform)) + float(cost[there].sum()) / 8 <= most
+            fits = self.overhead(len(waveform)) + float(cost[there].sum()) / 8 <= most
             low, high = (middle, high) if fits else (low, middle - 1)
         return low
 
-    def to_bytes(self, codes: Tensor, samples: int, gain_db: float, quality: int) -> bytes:
+    def to_bytes(self, codes: Tensor, samples: int, level: Level, quality: int) -> bytes:
         """The packed file of what `encode` gave at a `quality`."""
         payload = self.tables.encode(codes[0].flatten(1).numpy())
+        gain_db = 0.0 if isinstance(level, Tensor) else level
+        if isinstance(level, Tensor):
+            payload = level.to(torch.int8).numpy().tobytes() + payload
         return pack(Packed(self.sample_rate, self.identity(), quality, gain_db, samples, payload))
 
-    def from_bytes(self, data: bytes) -> tuple[Tensor, int, float]:
-        """Codes, number of samples and gain of a packed file; the inverse of `to_bytes`.
+    def overhead(self, samples: int) -> int:
+        """Bytes of a file that are not codes: header, checksum, and for pictures their ranges."""
+        ranges = 2 * self.features.pieces(samples) if isinstance(self.features, Front) else 0
+        return overhead(samples) + ranges
+
+    def from_bytes(self, data: bytes) -> tuple[Tensor, int, Level]:
+        """Codes, number of samples and level of a packed file; the inverse of `to_bytes`.
 
         Raises `ValueError`, in one sentence, for bytes that this codec did not write.
         """
@@ -246,38 +266,61 @@ class Codec:
                 f"this file was made with other weights (identity {packed.identity.hex()}) than "
                 f"these ({self.identity().hex()}): give the model it was compressed with"
             )
+        level: Level = packed.gain_db
+        payload = packed.payload
+        if isinstance(self.features, Front):
+            ranges = self.overhead(packed.samples) - overhead(packed.samples)
+            if len(payload) < ranges:
+                raise ValueError(f"{len(payload)} bytes are too few for the sound: damaged?")
+            level = torch.frombuffer(bytearray(payload[:ranges]), dtype=torch.int8)
+            level, payload = level.reshape(-1, 2).float(), payload[ranges:]
         grid = self.grid(packed.samples)
 
         def depth(first: np.ndarray) -> np.ndarray:
             return self.depth(torch.from_numpy(first).long(), packed.quality).numpy()
 
-        found = self.tables.decode(packed.payload, math.prod(grid), depth)
+        found = self.tables.decode(payload, math.prod(grid), depth)
         codes = torch.from_numpy(found).reshape(1, len(found), *grid)
-        return codes, packed.samples, packed.gain_db
+        return codes, packed.samples, level
 
     def decode(
-        self, codes: Tensor, samples: int, gain_db: float = 0.0, *, n_iter: int = 32
+        self, codes: Tensor, samples: int, level: Level = 0.0, *, n_iter: int | None = None
     ) -> Tensor:
-        """Waveform `(samples,)` of codes `(1, stages, *positions)`; the gain is undone."""
-        return torch.cat(list(self.decode_blocks(codes, samples, gain_db, n_iter=n_iter)))
+        """Waveform `(samples,)` of codes `(1, stages, *positions)` at their level.
+
+        n_iter : steps of the way back to a waveform (None: as many as the features say, or 32)
+        """
+        return torch.cat(list(self.decode_blocks(codes, samples, level, n_iter=n_iter)))
 
     @torch.no_grad()
     def decode_blocks(
-        self, codes: Tensor, samples: int, gain_db: float = 0.0, *, n_iter: int = 32
+        self, codes: Tensor, samples: int, level: Level = 0.0, *, n_iter: int | None = None
     ) -> Iterator[Tensor]:
         """As `decode`, in pieces, one after the other."""
         self.model.eval()
-        for block in self._blocks(samples):
-            piece = codes[..., block.start : block.stop].to(self.device).long()
-            start = block.start * self._stride
-            length = min(block.stop * self._stride, samples) - start
-            x = self.model.decode(piece)[..., : self.features.frames(length)]
-            if self.contrast:
-                x = sharpen(x, self.contrast)
-            first_frame = start // self.features.config.hop_length
-            waveform = self.features.synthesise(x, length, n_iter=n_iter, first_frame=first_frame)
-            own = slice(block.own.start * self._stride, block.own.stop * self._stride)
-            yield waveform[0, own].cpu() / 10 ** (gain_db / 20)
+        for n, block in enumerate(self._blocks(samples)):
+            x = self.model.decode(codes[..., block.positions].to(self.device).long())
+            own = level[n : n + 1] if isinstance(level, Tensor) else level
+            yield self._heard(x, block, own, n_iter)
+
+    def _heard(self, x: Tensor, block: Block, level: Level, n_iter: int | None = None) -> Tensor:
+        """The waveform `(samples,)` of what the decoder made of a block."""
+        if self.contrast:
+            x = sharpen(x, self.contrast)
+        waveform = self.features.give(x, block, level, n_iter=n_iter)[0, block.kept].cpu()
+        return waveform if isinstance(level, Tensor) else waveform / 10 ** (level / 20)
+
+    @torch.no_grad()
+    def through(self, waveform: Tensor) -> Tensor:
+        """What the model makes of `waveform (samples,)`; of one without codes too."""
+        _check(waveform)
+        gain_db = self._gain(waveform)
+        seen = self._seen(waveform, gain_db)
+        pieces = [
+            self._heard(self.model(x)[0].float(), block, gain_db if level is None else level)
+            for block, x, level in seen
+        ]
+        return torch.cat(pieces)
 
     def reconstruct(
         self, waveform: Tensor, stages: int | None = None, *, kbps: float | None = None
@@ -287,8 +330,8 @@ class Codec:
         With the same number of `stages` everywhere (None: all), or at a rate `kbps`.
         """
         if kbps is None:
-            codes, gain_db = self.encode(waveform, stages)
-            return self.decode(codes, len(waveform), gain_db)
+            codes, level = self.encode(waveform, stages)
+            return self.decode(codes, len(waveform), level)
         if stages is not None:
             raise ValueError("give stages or a quality (or kbps), not both")
         return self.decode(*self.from_bytes(self.compress(waveform, kbps)))
@@ -326,8 +369,11 @@ class Codec:
 
     @staticmethod
     def load(path: str | Path) -> Codec:
-        """The codec that `save` wrote. Raises `ValueError` for another kind of file."""
-        parts = file.read(path)
+        """The codec that `save` wrote, or that lies in the folder of its training.
+
+        Raises `ValueError` for another kind of file, `FileNotFoundError` where there is none.
+        """
+        parts = file.read(file.find(path))
         codec = Codec(
             parts.recipe,
             parts.features,
@@ -353,16 +399,7 @@ class Codec:
             name: tensor.detach().cpu().half() if tensor.is_floating_point() else tensor.cpu()
             for name, tensor in state.items()
         }
-        return weights | file.table_tensors(self.tables)
-
-
-@dataclass(frozen=True)
-class Block:
-    """Positions `start` to `stop`, of which those in `own`, counted from there, are kept."""
-
-    start: int
-    stop: int
-    own: slice
+        return weights | (file.table_tensors(self.tables) if self.rates else {})
 
 
 def _check(waveform: Tensor | Spooled) -> None:

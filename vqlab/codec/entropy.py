@@ -73,7 +73,7 @@ class Tables:
     def decode(
         self, data: bytes, positions: int, depth: Callable[[np.ndarray], np.ndarray]
     ) -> np.ndarray:
-        """The inverse of `encode`: codes `(stages, positions)`, int16, -1 where none.
+        """The inverse of `encode`: codes `(stages, positions)`, int32, -1 where none.
 
         depth : tells from the first stage's codes how many stages each position has
 
@@ -86,7 +86,7 @@ class Tables:
             )
         words = np.frombuffer(data + bytes(-len(data) % 4), ">u4").astype(np.uint32)
         coder = constriction.stream.queue.RangeDecoder(words)
-        codes = np.full((1 + len(self.later), positions), -1, np.int16)
+        codes = np.full((1 + len(self.later), positions), -1, np.int32)
         try:
             group = 0
             for position in range(positions):
@@ -143,7 +143,7 @@ def frequencies(weights: np.ndarray) -> np.ndarray:
 
 def uniform(codebook_sizes: Sequence[int]) -> Tables:
     """Tables that know nothing: every code costs log2 K bits."""
-    first, *later = [np.ones(size, np.int64) for size in codebook_sizes]
+    first, *later = [np.ones(size, np.int64) for size in codebook_sizes or [0]]
     return Tables(np.zeros(len(first), np.int64), first[None], later)
 
 
@@ -177,8 +177,10 @@ LEAN = 200.0
 def group_codes(codebook: Tensor, groups: int = CONTEXTS) -> np.ndarray:
     """Similar codes in one group: int (K,), by k-means of the code vectors `codebook (K, dim)`.
 
-    With no more codes than groups every code has its own.
+    With no more codes than groups every code has its own; with very many there are fewer groups,
+    so that their tables stay below two megabytes.
     """
+    groups = min(groups, max(1, 2**20 // len(codebook)))
     if len(codebook) <= groups:
         return np.arange(len(codebook))
     with torch.random.fork_rng():

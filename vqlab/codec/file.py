@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import models
-from ..features import Features
+from ..features import Features, Front
 from ..files import load_tensors
+from ..models import Recipe
 from ..spectral import MelConfig
 from .entropy import LARGEST_WEIGHT, Tables
 
@@ -29,38 +29,41 @@ _TABLES = "tables."
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What rebuilds a model: the name of a constructor in `vqlab.models`, and its options."""
-
-    architecture: str
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def build(self) -> models.Autoencoder:
-        """A model with fresh weights. Raises `ValueError` for an unknown constructor."""
-        constructors: dict[str, Any] = {
-            "speech": models.speech,
-            "variable_speech": models.variable_speech,
-            "tutorial": models.tutorial,
-        }
-        if self.architecture not in constructors:
-            known = ", ".join(constructors)
-            raise ValueError(
-                f"there is no architecture {self.architecture!r}: it is one of {known}"
-            )
-        return constructors[self.architecture](**self.options)
-
-
-@dataclass(frozen=True)
 class Parts:
     """What a file holds, checked."""
 
     recipe: Recipe
-    features: Features
+    features: Features | Front
     level_db: float | None
     contrast: float
     trained: dict[str, Any]
     weights: dict[str, Tensor]
     tables: Tables | None
+
+
+def find(path: str | Path) -> Path:
+    """The codec's file: `path` itself, or that in a run's folder, or in a grid's of one run.
+
+    Raises `FileNotFoundError` for a folder without one, `ValueError` where there are several.
+    """
+    path = Path(path)
+    if not path.is_dir() or (path / NAME).is_file():
+        return path / NAME if path.is_dir() else path
+    found = sorted(path.glob(f"*/{NAME}"))
+    if len(found) > 1:
+        names = ", ".join(each.parent.name for each in found)
+        raise ValueError(f"{path} holds {len(found)} models: name one of them, {path}/ and {names}")
+    if not found:
+        raise FileNotFoundError(
+            f"{path} holds no {NAME}: a training that reached its end leaves one (for an older "
+            f"run of a grid of sounds, `python -m vqlab train -f {path}/config.yaml --out "
+            f"{path.parent}` adds it)"
+        )
+    return found[0]
+
+
+NAME = "codec.safetensors"
+"""The codec in the folder of its training."""
 
 
 def read(path: str | Path) -> Parts:
@@ -73,8 +76,10 @@ def read(path: str | Path) -> Parts:
         features = _features(described["features"])
         with torch.device("meta"):  # shapes alone: a false description must not fill the memory
             model = recipe.build()
-            frames = torch.zeros(1, features.config.n_mels, 4 * model.stride)
+            frames = torch.zeros(1, features.rows, 4 * model.stride)
             model.encoder(frames.unsqueeze(1) if features.picture else frames)
+        if max(model.bottleneck.codebook_sizes, default=0) > 65_536:
+            raise ValueError("its codebooks have more codes than any saved codec's")
         tables, weights = split_tables(tensors)
         shapes = {name: tensor.shape for name, tensor in kept(model.state_dict()).items()}
         if shapes != {name: tensor.shape for name, tensor in weights.items()}:
@@ -94,18 +99,23 @@ def read(path: str | Path) -> Parts:
         raise ValueError(f"{path} is not a vqlab codec: {error}") from error
 
 
-def _features(described: dict[str, Any]) -> Features:
+def _features(described: dict[str, Any]) -> Features | Front:
     """The features of a description; numbers that no sound needs are refused before they cost."""
-    config = dict(described["config"])
-    for name in ("n_fft", "hop_length", "n_mels"):
-        if not 1 <= config.get(name, 1) <= 65_536:
-            raise ValueError(f"its description says {name} = {config[name]!r}")
-    return Features(**(described | {"config": MelConfig(**config)}))
+    numbers = described["config"] | described
+    for name in ("n_fft", "hop_length", "n_mels", "frames", "iterations"):
+        if not 0 <= numbers.get(name, 1) <= 100_000:
+            raise ValueError(f"its description says {name} = {numbers[name]!r}")
+    kind = Front if "frames" in described else Features
+    features = kind(**(described | {"config": MelConfig(**described["config"])}))
+    if features.samples > 2**24:
+        raise ValueError(f"its description says {features.samples} samples a segment")
+    return features
 
 
 def check_description(described: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     """Raise `ValueError` for numbers that no saved codec has, before any are built from."""
-    for name, value in described["recipe"]["options"].items():
+    options = described["recipe"]["options"]
+    for name, value in (options | options.get("bottleneck", {})).items():
         counts = name == "stages" or name.endswith("blocks")  # each of them has tensors of its own
         if isinstance(value, int) and value > (len(tensors) if counts else 65_536):
             raise ValueError(f"its description says {name} = {value}")

@@ -16,24 +16,25 @@ from .. import audio
 from ..audio.long import spool
 from ..files import bundled, write_whole
 from .codec import Codec
+from .file import find
 
 
 def load_pretrained(name: str = "speech") -> Codec:
-    """A codec by the name of its shipped weights, or by the path of a `codec.safetensors`.
+    """A codec by the name of its shipped weights, or by a path: of its file, or of a run's folder.
 
     A file is read once and kept until it changes. Raises `ValueError` for a name that does not
     ship, `FileNotFoundError` for a missing file.
     """
-    if name.endswith(".safetensors"):
-        path = Path(name)
-    else:
-        shipped = sorted(path.stem for path in bundled("weights").glob("*.safetensors"))
-        if name not in shipped:
-            raise ValueError(
-                f"no weights called {name!r} ship with vqlab: take one of {', '.join(shipped)}, or "
-                "give the path of a codec.safetensors that a training left"
-            )
+    shipped = sorted(path.stem for path in bundled("weights").glob("*.safetensors"))
+    if name in shipped:
         path = bundled("weights", f"{name}.safetensors")
+    elif name.endswith(".safetensors") or Path(name).is_dir():
+        path = find(name)
+    else:
+        raise ValueError(
+            f"no weights called {name!r} ship with vqlab: take one of {', '.join(shipped)}, or "
+            "give the path of a codec.safetensors or of a run's folder that a training left"
+        )
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: check the name")
     return _read_codec(path, path.stat().st_mtime_ns)
@@ -50,21 +51,22 @@ def compress(
     *,
     sample_rate: int | None = None,
     model: str = "speech",
-    kbps: float = 1.0,
+    kbps: float | None = None,
 ) -> bytes:
     """Bytes of a sound: header, codes, checksum; also written to `out` if given.
 
     path_or_waveform : a sound file, or a waveform `(samples,)` with its `sample_rate`
         (left out: the model's). Files are mixed to one channel; both are resampled as needed.
-    kbps : upper bound on the size of the whole result, in 1000 bits for a second of sound; the
-        quality that comes nearest to it is used. A very short sound passes it, because header and
-        checksum alone take 12 bytes.
+    kbps : upper bound on the size of the whole result, in 1000 bits for a second of sound (None: 1,
+        or the lowest rate of the model); the quality that comes nearest to it is used. A very short
+        sound passes it, because header and checksum alone take 12 bytes.
 
     A file may be of any length: it goes through in blocks, and only its codes stay in memory.
 
     Raises `ValueError` or `FileNotFoundError` for what cannot be read or coded.
     """
     codec = load_pretrained(model)
+    kbps = codec.usual_kbps if kbps is None else kbps
     if isinstance(path_or_waveform, Tensor | np.ndarray):
         waveform = torch.as_tensor(path_or_waveform)
         if sample_rate is not None:

@@ -13,6 +13,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .. import features as front  # under this name notebooks import it
+
+__all__ = [
+    "front",
+    "is_experiment",
+]
+
 
 def is_experiment(path: str | Path) -> bool:
     """Whether this is the folder of a grid or of one of its runs (and not a codec's)."""

@@ -1,7 +1,8 @@
-"""The model of a run, and the error it is trained on.
+"""The model of a run, what it sees of sound, and the error it is trained on.
 
-The one idea: the bottleneck alone makes the kind of model; encoder and decoder are the same for all
-of a grid, and every run of one seed begins with the same random numbers.
+The one idea: a run's file says the same as a codec's (`vqlab.models.Recipe`, `vqlab.features`), so
+a model of sound is a codec. The bottleneck alone makes the kind of model; encoder and decoder are
+the same for all of a grid, and every run of one seed begins with the same random numbers.
 
 Notebook: 09
 """
@@ -9,15 +10,16 @@ Notebook: 09
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from .. import models
-from ..networks import Decoder1d, Encoder1d
-from ..quantize import FiniteScalarQuantizer, ResidualQuantizer, VectorQuantizer
+from ..datasets import SAMPLE_RATE
+from ..features import Front
+from ..spectral import MelConfig
 from .grid import Single
+from .schema import Grid, LogMel
 
 
 def mean_squared_error(output: Tensor, target: Tensor) -> Tensor:
@@ -30,47 +32,37 @@ def sum_squared_error(output: Tensor, target: Tensor) -> Tensor:
     return (output - target).square().sum() / len(target)
 
 
+LOSSES = {"sum": sum_squared_error, "mean": mean_squared_error}
+
+
 def loss_of(single: Single) -> Callable[[Tensor, Tensor], Tensor]:
     """The reconstruction's error that the run's configuration names."""
-    return sum_squared_error if single.bottleneck.loss == "sum" else mean_squared_error
+    return LOSSES[single.bottleneck.loss]
 
 
-def bottleneck_of(single: Single) -> Any:
-    """A fresh bottleneck."""
-    chosen = single.bottleneck
-    if chosen.kind == "ae":
-        return models.Identity(single.D)
-    if chosen.kind == "vae":
-        return models.Gaussian(single.D, beta=chosen.beta)
-    if chosen.kind == "fsq":
-        return FiniteScalarQuantizer(chosen.levels[0])
-    options = {
-        "beta": chosen.beta,
-        "decay": chosen.decay,
-        "kmeans_start": chosen.start == "kmeans",
-        "restart_below": chosen.restart_below,
-    }
-    if chosen.kind == "vq":
-        return VectorQuantizer(single.D, single.K, **options)  # type: ignore[arg-type]
-    return ResidualQuantizer(single.D, single.K, single.stages, **options)  # type: ignore[arg-type]
+def front_of(grid: Grid) -> Front | None:
+    """What the network of a grid sees of sound; None where the data set holds pictures."""
+    wanted, sound = grid.spectrogram, grid.sound
+    if wanted is None or sound is None:
+        return None
+    mels = wanted.n_mels if isinstance(wanted, LogMel) else None
+    config = MelConfig(
+        SAMPLE_RATE, n_fft=wanted.n_fft, hop_length=wanted.hop_length, n_mels=mels or 1
+    )
+    picture = grid.network.kind == "pictures"
+    return Front(
+        config, mels is not None, wanted.frames, sound.inversion, sound.iterations, picture
+    )
+
+
+def recipe_of(single: Single, channels: int) -> models.Recipe:
+    """What builds the model; `channels` of a picture, or rows of a spectrogram taken as frames."""
+    network = single.grid.network.model_dump()
+    options = {"bottleneck": single.options(), "channels": channels}
+    return models.Recipe(network.pop("kind"), options | network)
 
 
 def build(single: Single, channels: int) -> models.Autoencoder:
-    """A fresh model; `channels` of a picture, or rows of a spectrogram taken as frames.
-
-    The weights depend on the run's seed alone.
-    """
+    """A fresh model of `recipe_of`; its weights depend on the run's seed alone."""
     torch.manual_seed(single.seed)
-    bottleneck = bottleneck_of(single)
-    network = single.grid.network
-    if network.kind == "pictures":
-        return models.thesis(bottleneck, channels=channels, units=network.units)
-    encoded = 2 * bottleneck.dim if isinstance(bottleneck, models.Gaussian) else bottleneck.dim
-    width, stride = network.width, network.stride
-    return models.Autoencoder(
-        Encoder1d(channels, encoded, width=width, stride=stride, blocks=network.encoder_blocks),
-        bottleneck,
-        Decoder1d(
-            bottleneck.dim, channels, width=width, stride=stride, blocks=network.decoder_blocks
-        ),
-    )
+    return recipe_of(single, channels).build()

@@ -16,7 +16,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .. import datasets
-from .front import Front, Pictures, front_of, rms, segments
+from ..features import Front, Pictures, rms, segments
+from .build import front_of
 from .schema import Grid, NoteSet, PictureSet, RecordingSet, WordSet
 
 

@@ -24,6 +24,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .. import training
+from ..codec import Codec
+from ..codec.file import NAME
 from ..files import save_tensors, write_whole
 from ..metrics import measures
 from ..quantize import CodebookStats
@@ -34,17 +36,18 @@ from .schema import Grid
 
 COLUMNS = tuple(
     "grid run dataset model D K stages seed parameters positions latent_bits seconds "
-    "bits_per_second test_items sse db stoi used perplexity epochs best_epoch validation_error "
-    "train_seconds".split()
+    "bits_per_second stored_bits_per_second test_items sse db stoi used perplexity epochs "
+    "best_epoch validation_error train_seconds".split()
 )
 FLOAT_BITS = 32  # what a number of an autoencoder's latent takes
 
 _MEANING = (
     "latent_bits: bits of an item's codes, all equally long (autoencoders: 32 for each number); "
+    "stored_bits_per_second: of a .vql file of the item, range-coded, with its header; "
     "sse: squared error summed over an item, mean over the test set; db: mean absolute error of a "
     "bin in decibels; stoi: intelligibility, 0 to 1; used, perplexity: codes over the test set. "
     "validation_error chose the weights: squared error, mean over all values. For sound, the two "
-    "numbers that restore an item's level come on top of latent_bits (64 bits)."
+    "numbers that restore an item's level come on top of latent_bits (64 bits; 16 in a file)."
 )
 
 
@@ -70,7 +73,8 @@ def evaluate(
                 rows.append(row)
                 tensors["inversion"] = error
         model.to(place)
-        row, error, pictures = measure(single, model, split)
+        codec = Codec.load(folder) if (folder / NAME).is_file() else None
+        row, error, pictures = measure(single, model, split, codec)
         rows.append(row | _history(folder))
         tensors[single.name] = error
         tensors[f"{single.name}.original"], tensors[f"{single.name}.reconstruction"] = pictures
@@ -84,17 +88,17 @@ def evaluate(
 
 @torch.no_grad()
 def measure(
-    single: Single, model: Any, split: Split
+    single: Single, model: Any, split: Split, codec: Codec | None = None
 ) -> tuple[dict[str, Any], Tensor, tuple[Tensor, Tensor]]:
     """A row without the training's columns, the error of each row, and a typical item twice.
 
     The error is `(rows,)`, mean absolute, in decibels for sound; the typical item is the original
-    and its reconstruction `(rows, columns)`, in decibels for sound.
+    and its reconstruction `(rows, columns)`, in decibels for sound. `codec`: what a file takes.
     """
     device = next(model.parameters()).device
     sizes = model.bottleneck.codebook_sizes
     stats, squared, absolute = CodebookStats(sizes), 0.0, torch.zeros(split.inputs.shape[-2])
-    typical, positions = typical_item(split), 0
+    typical, positions, stored = typical_item(split), 0, 0
     heard = _scored(single.grid, split)
     kept: dict[int, Tensor] = {}
     batch = single.grid.training.batch
@@ -108,6 +112,7 @@ def measure(
         absolute += error.mean(dim=-1).sum(dim=0)
         if quantized.codes is not None:
             stats.update(quantized.codes)
+            stored += _stored_bits(codec, quantized.codes.cpu()) if codec else 0
         positions = quantized.z[0, 0].numel()
         for n in range(first, first + len(x)):
             if n == typical or n in heard:
@@ -125,6 +130,7 @@ def measure(
         "latent_bits": bits,
         "seconds": seconds,
         "bits_per_second": bits / seconds if seconds else None,
+        "stored_bits_per_second": stored / len(split) / seconds if stored and seconds else None,
         "test_items": len(split),
         "sse": squared / len(split),
         "db": float(absolute.mean()) if split.front else None,
@@ -135,6 +141,12 @@ def measure(
     rows = slice(typical, typical + 1)
     shown = (_shown(split, split.inputs[rows], rows)[0], _shown(split, kept[typical], rows)[0])
     return row, absolute, shown
+
+
+def _stored_bits(codec: Codec, codes: Tensor) -> int:
+    """Bits of the files of items with these codes `(n, stages, *positions)`."""
+    rest = codec.overhead(codec.features.samples)
+    return sum(8 * (rest + len(codec.tables.encode(row.flatten(1).numpy()))) for row in codes)
 
 
 def typical_item(split: Split) -> int:

@@ -17,9 +17,11 @@ import numpy as np
 import torch
 
 from .. import __version__, models
+from ..codec import Codec
+from ..codec.file import NAME
 from ..files import load_json, load_tensors, write_whole
 from . import reading
-from .build import build
+from .build import build, front_of, recipe_of
 from .grid import Single, singles
 from .schema import Grid
 
@@ -70,6 +72,25 @@ def load_model(folder: Path) -> tuple[Single, models.Autoencoder]:
             f"the weights in {folder} do not fit its {CONFIG}: was it changed after the training?"
         ) from None
     return single, model.eval()
+
+
+def codec_of(single: Single, model: models.Autoencoder) -> Codec:
+    """A run's model as a codec, whose tables know nothing yet.
+
+    Raises ValueError for a model of pictures.
+    """
+    front = front_of(single.grid)
+    if front is None:
+        raise ValueError(
+            f"{single.name} was trained on pictures ({single.grid.dataset.name}): give a run of "
+            "sound"
+        )
+    return Codec(recipe_of(single, 1 if front.picture else front.rows), front, model=model)
+
+
+def load_codec(folder: Path) -> Codec:
+    """The codec in a run's folder; of a run that has none yet, `codec_of` its best weights."""
+    return Codec.load(folder) if (folder / NAME).is_file() else codec_of(*load_model(folder))
 
 
 def reports_of(folder: Path) -> list[dict[str, Any]]:

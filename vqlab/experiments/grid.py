@@ -45,6 +45,17 @@ class Single:
         """Codebooks in a row."""
         return self.bottleneck.stages[0] if self.bottleneck.kind == "rvq" else None
 
+    def options(self) -> dict[str, Any]:
+        """The bottleneck as `vqlab.models.bottleneck_of` takes it."""
+        names = {"D": "dim", "K": "codebook_size"}
+        found: dict[str, Any] = {}
+        for key, value in self.bottleneck.model_dump().items():
+            if key == "start":
+                found["kmeans_start"] = value == "kmeans"
+            elif key not in ("label", "seeds", "loss"):  # which are not the model's
+                found[names.get(key, key)] = value[0] if key in LISTED else value
+        return found
+
 
 def singles(grid: Grid) -> list[Single]:
     """The runs of a grid, in the file's order; D changes slowest, then K, stages, seed.

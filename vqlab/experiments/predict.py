@@ -19,10 +19,11 @@ from tqdm.auto import tqdm
 
 from .. import audio, training
 from ..datasets import SAMPLE_RATE
+from ..features import Front, segments
 from ..files import write_whole
 from ..plots.media import png
 from . import data, folders
-from .front import Front, front_of, segments
+from .build import front_of
 from .samples import grey, quieter
 
 

@@ -2,8 +2,9 @@
 
 The one idea: training is cut into epochs that are kept, so that the same command takes up a grid
 where it stopped, whatever stopped it. What is done is left alone. A run writes `config.yaml`,
-`run.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`, a log for TensorBoard and
-`samples/`; the validation set chooses the best weights, and the test set is not even loaded.
+`run.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`, a log for TensorBoard,
+`samples/` and, where it learned from sound, `codec.safetensors`; the validation set chooses the
+best weights, and the test set is not even loaded.
 
 Notebook: 09
 """
@@ -18,7 +19,8 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from .. import processes, training
+from .. import models, processes, training
+from ..codec.file import NAME
 from ..files import write_whole
 from ..training.runs import Run
 from . import data, folders, reading, samples
@@ -50,7 +52,7 @@ def train(
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / folders.GRID, reading.write(grid).encode())
     processes.barrier()
-    left = [single for single in runs if not folders.is_finished(out / single.name)]
+    left = [single for single in runs if not _is_done(single, out / single.name)]
     processes.barrier()  # all have looked before one of them writes again
     show = progress and processes.is_main()
     bar = tqdm(
@@ -66,6 +68,12 @@ def train(
     bar.n = len(runs)
     bar.close()
     return out
+
+
+def _is_done(single: Single, folder: Path) -> bool:
+    """Whether nothing is left to do; runs of sound by an older version lack their codec."""
+    complete = single.grid.sound is None or (folder / NAME).is_file()
+    return folders.is_finished(folder) and complete
 
 
 def _sets(grid: Grid, progress: bool) -> list[Split]:
@@ -95,7 +103,11 @@ def _train_one(
     main = processes.is_main()
     if main:
         folders.open_run(single, folder)
+        if folders.is_finished(folder):  # by an older version
+            _save_codec(*folders.load_model(folder), train, folder)
     processes.barrier()
+    if folders.is_finished(folder):
+        return
     settings = single.grid.training
     model = build(single, train.inputs.shape[1])
     per_epoch = math.ceil(len(train) / settings.batch)
@@ -131,6 +143,8 @@ def _train_one(
     if main:
         with processes.alone():  # the other processes wait at the barrier
             board.picture(samples.save(model, validation, folder / "samples"), run.step)
+            if train.front is not None:
+                _save_codec(single, model, train, folder)
         board.close()
         folders.describe(
             folder,
@@ -140,6 +154,16 @@ def _train_one(
             finished=True,
         )
     processes.barrier()
+
+
+def _save_codec(single: Single, model: models.Autoencoder, train: Split, folder: Path) -> None:
+    """The model with its features and with tables of how often the training set has each code."""
+    codec = folders.codec_of(single, model.cpu())
+    grid = single.grid
+    codec.trained = {"grid": grid.name, "run": single.name, "dataset": grid.dataset.name}
+    if codec.rates:
+        codec.fit_tables(list(train.segments[:: max(1, len(train) // 500)]))
+    codec.save(folder / NAME)
 
 
 def _teller(bar: Any, n: int, single: Single) -> Callable[[Run], None]:

@@ -40,6 +40,9 @@ _NUMBERS = (
     "stoi used perplexity epochs best_epoch validation_error train_seconds"
 ).split()
 
+_NEWER = ("stored_bits_per_second",)
+"""Columns that tables of older versions lack."""
+
 
 def read_table(path: str | Path) -> list[Row]:
     """The rows of an evaluation table (CSV); numbers are floats, empty cells None.
@@ -61,9 +64,9 @@ def read_table(path: str | Path) -> list[Row]:
 
 def _parsed(row: Mapping[str, str], where: str) -> Row:
     values: dict[str, Any] = dict(row)
-    for name in _NUMBERS:
+    for name in (*_NUMBERS, *_NEWER):
         try:
-            values[name] = float(row[name]) if row[name] else None
+            values[name] = float(row[name]) if row.get(name) else None
         except ValueError:
             raise ValueError(f"{where}: {name} is {row[name]!r}, not a number.") from None
         if values[name] is not None and math.isnan(values[name]):
