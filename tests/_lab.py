@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from _support import ROOT, missing
+from _support import HANG, ROOT, missing
 
 FOLDERS = (
     "JUPYTER_CONFIG_DIR",
@@ -44,8 +44,6 @@ CLOSE = """async () => {
   await shown.sessionContext.shutdown();
   shown.dispose();
 }"""
-
-SECONDS = 120  # to wait for what comes at once unless the machine is busy
 
 
 def chromium(playwright, *arguments):
@@ -93,7 +91,7 @@ def jupyterlab(home: Path, notebooks: Path) -> Iterator[str]:
         )
     try:
         address = f"http://127.0.0.1:{port}"
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + HANG
         while True:
             try:
                 urllib.request.urlopen(f"{address}/api/status", timeout=2).close()
@@ -104,7 +102,7 @@ def jupyterlab(home: Path, notebooks: Path) -> Iterator[str]:
         yield address
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(HANG)
 
 
 def open_lab(page, address: str) -> list[str]:
@@ -119,7 +117,7 @@ def open_lab(page, address: str) -> list[str]:
         if not url.startswith(own):
             complaints.append(url)
 
-    page.set_default_timeout(1000 * SECONDS)
+    page.set_default_timeout(1000 * HANG)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.on("request", lambda request: asked(request.url))
@@ -155,11 +153,11 @@ def in_kernel(page, expression: str):
     return json.loads(answer)
 
 
-def wait_in_kernel(page, expression: str, seconds: float = SECONDS) -> None:
-    end = time.monotonic() + seconds
+def wait_in_kernel(page, expression: str) -> None:
+    end = time.monotonic() + HANG
     while not in_kernel(page, f"bool({expression})"):
         if time.monotonic() > end:
-            pytest.fail(f"{expression} did not come true in {seconds} s")
+            pytest.fail(f"{expression} did not come true in {HANG} s")
         page.wait_for_timeout(100)
 
 

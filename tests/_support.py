@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+HANG = 300  # seconds; a time-out is against hangs only, because a busy machine is no fault
 IN_CI = os.environ.get("VQLAB_CI") == "1"
 
 

@@ -6,6 +6,11 @@ from pathlib import Path
 import pytest
 from _lab import chromium
 from _support import need
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("vqlab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("vqlab")
 
 
 @pytest.fixture(scope="session")

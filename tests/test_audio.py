@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -203,7 +203,6 @@ def test_resampling_keeps_a_tone(a, b):
     assert (y - expected)[:, 300:-300].abs().max() < 2e-3
 
 
-@settings(deadline=None)
 @given(st.integers(1, 500), st.sampled_from([8000, 11025, 16000, 22050, 44100, 48000]))
 def test_resampled_length_is_exact(samples, rate):
     assert len(audio.resample(torch.ones(samples), rate, 16000)) == -(-samples * 16000 // rate)

@@ -7,7 +7,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 from _lab import jupyterlab, surroundings, wait_playing
-from _support import need
+from _support import HANG, need
 
 from vqlab import listen
 
@@ -52,7 +52,7 @@ def open_page(browser, tmp_path):
         path.write_text(markup, encoding="utf-8")
         contexts.append(browser.new_context(java_script_enabled=javascript))
         page = contexts[-1].new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(1000 * HANG)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
@@ -306,10 +306,11 @@ def lab(tmp_path_factory):
 
 def test_jupyterlab_runs_a_saved_player_on_opening_a_trusted_notebook(browser, lab):
     with closing(browser.new_page()) as page:
+        page.set_default_timeout(1000 * HANG)
         errors = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{lab}/lab/tree/trusted.ipynb?reset", wait_until="commit")
-        page.wait_for_selector(".vqlab-player[data-ready]", timeout=120_000)
+        page.wait_for_selector(".vqlab-player[data-ready]")
         page.click(".vq-play")
         wait_playing(page)
         page.keyboard.press(" ")
@@ -322,8 +323,9 @@ def test_jupyterlab_runs_a_saved_player_on_opening_a_trusted_notebook(browser, l
 
 def test_jupyterlab_keeps_plain_controls_in_an_untrusted_notebook(browser, lab):
     with closing(browser.new_page()) as page:
+        page.set_default_timeout(1000 * HANG)
         page.goto(f"{lab}/lab/tree/untrusted.ipynb?reset", wait_until="commit")
-        page.wait_for_selector(".jp-OutputArea audio", timeout=120_000)
+        page.wait_for_selector(".jp-OutputArea audio")
         assert page.locator(".vqlab-player[data-ready]").count() == 0
         assert page.locator(".jp-OutputArea audio:visible").count() == 2
         page.wait_for_function(

@@ -26,8 +26,6 @@ from PIL import Image
 
 from vqlab import audio
 
-pytestmark = pytest.mark.timeout(900)  # seconds a notebook, also where much else is running
-
 SERIES = ("00", "02", "05", "07", "10", "12")
 VOICE = ROOT / "data/voices/en/goodbye.flac"  # what the microphone hears
 LARGEST = 120_000  # bytes of a picture

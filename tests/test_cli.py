@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from _support import need
+from _support import HANG, need
 
 from vqlab import cli
 from vqlab.codec import Codec, Recipe
@@ -169,7 +169,7 @@ def test_train_evaluate_and_use_on_the_bundled_words(tmp_path, capsys):
 
     def run(*arguments):
         command = [sys.executable, "-m", "vqlab", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=240)
+        return subprocess.run(command, capture_output=True, text=True, timeout=HANG)
 
     done = run("train", "--words", "yes", "--steps", 12, "--out", tmp_path / "run", "--threads", 1,
                "--codebook-size", 64, "--device", "cpu")  # fmt: skip

@@ -166,7 +166,7 @@ def test_a_lone_notebook_runs_from_the_repository(in_colab):
     setup.source = tool().bootstrap(f"file://{place / 'tree'}").strip()
     notebook.cells.append(new_code_cell(REPORT))
     nbformat.write(notebook, folder / "lone.ipynb")
-    ran, _ = tool().execute(folder / "lone.ipynb", timeout=120)
+    ran, _ = tool().execute(folder / "lone.ipynb")
     hold(report(ran), own, place)
 
 
@@ -178,7 +178,7 @@ def test_a_lone_notebook_runs_from_an_uploaded_wheel(in_colab):
     again = "added = list(sys.path)\n" + setup + "\nassert sys.path == added"
     cells = [new_code_cell(text) for text in (setup, REPORT, again, REPORT)]
     nbformat.write(new_notebook(cells=cells), folder / "lone.ipynb")
-    ran, _ = tool().execute(folder / "lone.ipynb", timeout=120)
+    ran, _ = tool().execute(folder / "lone.ipynb")
     first = json.loads(ran.cells[1].outputs[-1].text)
     hold(first, own, place)
     assert report(ran) == {**first, "widgets": 2}  # run once more, the cell adds nothing

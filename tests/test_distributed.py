@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from _support import HANG, ROOT
 from torch import nn
 
 from vqlab import models, processes, training
@@ -21,7 +22,6 @@ from vqlab.files import load_tensors
 from vqlab.quantize import ResidualQuantizer
 from vqlab.training import batches
 
-ROOT = Path(__file__).resolve().parent.parent
 STEPS = 12
 
 
@@ -152,7 +152,7 @@ def launch(module, *arguments):
     """Start a launcher; the two ranks it starts are this file. Shows what they said on failure."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr[:4000]
 
 

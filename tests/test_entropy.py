@@ -60,7 +60,6 @@ def read_by_the_book(data, tables, depth):
     return codes
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 200))
 def test_codes_come_back_from_their_bytes(seed, positions):
     tables, (codes, depth) = random_tables(seed), random_codes(seed, positions)
@@ -68,14 +67,13 @@ def test_codes_come_back_from_their_bytes(seed, positions):
     assert np.array_equal(tables.decode(data, positions, lambda _: depth), codes)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 1000), st.integers(1, 100))
 def test_a_reader_written_from_the_documentation_finds_the_same_codes(seed, positions):
     tables, (codes, depth) = random_tables(seed), random_codes(seed, positions)
     assert np.array_equal(read_by_the_book(tables.encode(codes), tables, depth), codes)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 400))
 def test_the_bytes_are_hardly_more_than_the_ideal_length(seed, positions):
     tables, (codes, _) = random_tables(seed), random_codes(seed, positions)

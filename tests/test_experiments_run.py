@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from _support import ROOT
+from _support import HANG, ROOT
 from safetensors.torch import load_file
 
 from vqlab import audio, cli
@@ -96,7 +96,7 @@ def test_a_run_killed_in_the_middle_goes_on_as_if_nothing_had_happened(tmp_path)
         stderr=subprocess.DEVNULL,
     )
     log = tmp_path / "a" / single.name / "metrics.jsonl"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANG
     while not (log.exists() and log.read_text().count("\n") >= 3) and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from _support import ROOT, missing, need
+from _support import HANG, ROOT, missing, need
 
 CELLS = """() => {
   const cells = window.jupyterapp.shell.currentWidget.content.model.cells;
@@ -51,7 +51,7 @@ def lab(tmp_path_factory):
             stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     try:
-        end = time.monotonic() + 180
+        end = time.monotonic() + HANG
         while not (found := re.search(r"http://\S+\?token=\w+", log.read_text())):
             assert server.poll() is None and time.monotonic() < end, log.read_text()[-2000:]
             time.sleep(0.3)
@@ -59,7 +59,7 @@ def lab(tmp_path_factory):
     finally:
         os.killpg(server.pid, 15)
         try:
-            server.wait(20)
+            server.wait(HANG)
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, 9)
 
@@ -68,6 +68,7 @@ def test_the_first_notebook_opens_runs_and_plays(browser, lab):
     notebook = ROOT / "notebooks" / "00_start_here.ipynb"
     saved = notebook.read_bytes()
     with closing(browser.new_page(viewport={"width": 1280, "height": 900})) as page:
+        page.set_default_timeout(1000 * HANG)
         problems = []
         page.on("pageerror", lambda error: problems.append(str(error)))
         # What is run here must not be saved over the notebook in the checkout.
@@ -78,18 +79,17 @@ def test_the_first_notebook_opens_runs_and_plays(browser, lab):
             ),
         )
         page.goto(lab, wait_until="commit")
-        page.wait_for_selector(".jp-Notebook .vqlab-player[data-ready]", timeout=120_000)
+        page.wait_for_selector(".jp-Notebook .vqlab-player[data-ready]")
         assert page.title().startswith("00_start_")
 
-        page.wait_for_function(f"() => {STATUS} === 'idle'", timeout=120_000)
+        page.wait_for_function(f"() => {STATUS} === 'idle'")
         # Without the saved outputs, what is found afterwards was made now.
         run = "command => window.jupyterapp.commands.execute(command)"
         page.evaluate(run, "notebook:clear-all-cell-outputs")
         assert not any(cell["count"] for cell in page.evaluate(CELLS))
         page.evaluate(run, "notebook:run-all-cells")
         page.wait_for_function(
-            f"() => ({CELLS})().every((cell) => cell.count) && {STATUS} === 'idle'",
-            timeout=120_000,
+            f"() => ({CELLS})().every((cell) => cell.count) && {STATUS} === 'idle'"
         )
         cells = page.evaluate(CELLS)
         assert [cell["count"] for cell in cells] == list(range(1, len(cells) + 1))

@@ -25,7 +25,7 @@ packed_files = st.builds(
 ).map(packing.pack)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(data=packed_files)
 def test_the_byte_table_of_the_notebook_says_what_packing_says(data):
     rows = taught("00")["byte_table"](data)
@@ -41,7 +41,7 @@ def test_the_byte_table_of_the_notebook_says_what_packing_says(data):
     assert int(values["checksum"], 16) == binascii.crc_hqx(data[:-2], 0)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(data=packed_files)
 def test_in_the_byte_table_each_byte_belongs_to_one_row(data):
     rows = taught("00")["byte_table"](data)
@@ -57,7 +57,7 @@ def test_the_byte_table_opens_a_file_that_compress_wrote():
     assert values["which network made it"] == vqlab.load_pretrained().identity().hex()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(count=st.integers(0, 400), bits=st.integers(1, 14))
 def test_the_solutions_size_is_that_of_a_plain_file(count, bits):
     assert solutions("00").file_bytes(count, bits) == len(nb00.plain_file([0] * count, bits))
@@ -149,7 +149,7 @@ def test_what_is_loud_gets_more_codes_as_the_notebook_says():
     assert middle.mean() > 1.5 * ends.mean()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(codes=st.lists(st.integers(0, 4095), min_size=1, max_size=40), bits=st.integers(12, 14))
 def test_the_solution_unpacks_what_a_plain_file_packs(codes, bits):
     data = nb00.pack_bits(codes, bits)

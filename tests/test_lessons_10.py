@@ -47,7 +47,7 @@ def test_a_compressed_file_keeps_to_the_budget():
     assert len(data) > 0.9 * whole
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.floats(-83, 30))
 def test_the_gain_byte_is_that_of_the_codec(level_db):
     codec = vqlab.load_pretrained()

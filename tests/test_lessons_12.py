@@ -25,7 +25,7 @@ def ragged(draw, stages=4, positions=5):
     return codes.reshape(stages, positions).where(there, -1)[None]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(a=ragged(), b=ragged(), stages=st.integers(0, 4))
 def test_the_solution_crosses_as_the_package_does(a, b, stages):
     assert SOLUTIONS.cross(a, b, stages).equal(edit.cross(a, b, stages))
@@ -40,7 +40,7 @@ def every_way(n, m):
             yield from ([*way, (n - 1, m - 1)] for way in every_way(n - down, m - right))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(n=st.integers(1, 5), m=st.integers(1, 5), seed=st.integers(0, 1000))
 def test_the_cheapest_way_is_the_cheapest_of_all_ways(n, m, seed):
     cost = torch.rand(n, m, generator=torch.Generator().manual_seed(seed))
@@ -60,7 +60,7 @@ def bits(things):
     return -sum(n / len(things) * math.log2(n / len(things)) for n in counts.values())
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=60))
 def test_a_code_given_the_one_before_costs_what_the_pair_costs_more(codes):
     found = SOLUTIONS.bits_given_before(codes)

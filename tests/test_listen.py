@@ -89,7 +89,7 @@ def test_silence_stays_silence():
     assert listen.play(np.zeros(400)).html.count("silent") >= 2  # line, alt text
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.floats(1e-3, 30), min_size=1, max_size=3),
     st.integers(1, 3000),

@@ -316,7 +316,7 @@ def test_clips_without_a_speaker_stand_for_themselves():
     assert metrics.summarise(rows, metrics=["stoi"])["stoi"] == (0.5, 0.0, 1.0, 2)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.none() | st.floats(-5, 5)), min_size=1))
 def test_a_summary_is_the_same_for_the_same_seed_and_stays_within_the_values(pairs):
     rows = [{"speaker": s, "stoi": v} for s, v in pairs]

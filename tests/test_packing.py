@@ -124,10 +124,10 @@ def test_a_file_that_claims_days_of_sound_is_refused_at_once(word):
     packed = unpack(vqlab.compress(word, kbps=0.5))
     for samples in (2**34, 10**9, 10**7):
         data = pack(Packed(16000, packed.identity, 40, 0.0, samples, packed.payload))
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises(ValueError, match="cannot hold"):
             vqlab.decompress(data)
-        assert time.perf_counter() - started < 1
+        assert time.process_time() - started < 1
 
 
 def test_the_shipped_codecs_files_are_hardly_more_than_their_ideal_length(word):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from _support import ROOT, need
+from _support import HANG, ROOT, need
 
 ADDRESS = "https://github.com/ada-l/hear.vq_lab"
 FILES = ("pyproject.toml", "README.md", "CITATION.cff")
@@ -19,7 +19,7 @@ FILES = ("pyproject.toml", "README.md", "CITATION.cff")
 
 def publish(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, tree / "tools/publish.py", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG)
 
 
 def contents(tree: Path) -> dict[str, bytes]:

@@ -653,7 +653,7 @@ MAKERS = {
 }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     kind=st.sampled_from(sorted(MAKERS)),
     batch=st.integers(1, 4),

@@ -105,7 +105,7 @@ numbers = st.floats(-100, 100, width=32)
 vectors = st.lists(numbers, min_size=4, max_size=4).map(lambda row: torch.tensor([row]))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(vectors, vectors, vectors, st.sampled_from([1.0, 1e-3, 1e-8, 1e-20, 0.0]))
 def test_any_vectors_give_the_value_of_z_q_and_a_gradient_of_known_length(
     z_e: Tensor, z_q: Tensor, g: Tensor, scale: float

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from _support import HANG
 
 import vqlab
 from vqlab import audio, cli
@@ -187,6 +188,7 @@ def test_in_a_browser_it_plays_every_version_and_asks_for_nothing_else(tmp_path,
     asked, complaints = [], []
     context = browser.new_context()
     page = context.new_page()
+    page.set_default_timeout(1000 * HANG)
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -197,7 +199,7 @@ def test_in_a_browser_it_plays_every_version_and_asks_for_nothing_else(tmp_path,
     assert all(re.search(r"[\d,]+ bytes, [\d.]+ kbit/s", text) for text in texts), texts
     assert "a & b.wav: 3.00 s" in page.inner_text(".vq-title")
     page.click(".vq-play")
-    page.wait_for_function("() => window.vqlabPlayers.playing?.state().time > 0.02", timeout=30_000)
+    page.wait_for_function("() => window.vqlabPlayers.playing?.state().time > 0.02")
     for i in range(4):
         choices.nth(i).click()
         assert choices.nth(i).get_attribute("aria-checked") == "true"

@@ -10,7 +10,7 @@ import tomllib
 from importlib.metadata import packages_distributions
 
 import pytest
-from _support import ROOT, missing
+from _support import HANG, ROOT, missing
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -27,7 +27,7 @@ def python(code: str, **environment: str) -> str:
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -236,6 +236,14 @@ def test_what_pyproject_declares_is_imported():
     assert declared <= found | {"matplotlib", "librosa", "torchaudio", "tensorboard"}
 
 
+# Time
+
+
+def test_no_test_looks_at_the_clock_on_the_wall():
+    clock = re.compile(r"perf_" r"counter|time\.time\(")
+    assert [p.name for p in (ROOT / "tests").glob("*.py") if clock.search(p.read_text())] == []
+
+
 # tools/bootstrap.py
 
 
@@ -245,7 +253,7 @@ def bootstrap(*arguments: str, **environment: str) -> subprocess.CompletedProces
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=HANG,
     )
 
 

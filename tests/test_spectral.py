@@ -103,7 +103,7 @@ def test_a_sine_lands_in_its_bin_and_frame_count_follows_the_hop():
     assert float(magnitude[32, 60]) == pytest.approx(128, rel=1e-4)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     samples=st.integers(1, 3000),
     geometry=st.sampled_from([(512, 128), (512, 160), (400, 160), (1024, 256)]),

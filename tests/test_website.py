@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from _support import ROOT
+from _support import HANG, ROOT
 
 
 def tool(name):
@@ -28,7 +28,7 @@ def page(browser, site):
     """Opens a page of the site; the test fails on any message and any request that leaves it."""
     context, bad = browser.new_context(viewport={"width": 1280, "height": 800}), []
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(1000 * HANG)
     page.on("console", lambda message: bad.append(message.text))
     page.on("pageerror", lambda error: bad.append(str(error)))
     inside = (site.as_uri(), "data:", "blob:")

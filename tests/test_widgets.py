@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from _support import ROOT
+from _support import HANG, ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,7 +79,7 @@ def test_import_vqlab_draws_in_no_widgets_and_the_name_is_there():
         "print(sorted(early), vqlab.listen.abx.__name__)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=HANG
     )
     assert done.stdout.strip() == "[] abx", done.stderr
 
@@ -136,7 +136,7 @@ def test_six_points_and_four_codes_as_worked_by_hand():
 place = st.tuples(*[st.floats(-3, 3, allow_nan=False)] * 2)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(place, min_size=1, max_size=7), st.lists(place, min_size=1, max_size=5))
 def test_the_loss_is_that_of_brute_force(points, codes):
     here = widgets.voronoi(points, codes)
