@@ -1,7 +1,8 @@
 """vqlab: speech goes in, a few integers come out, speech comes back.
 
 The package behind the notebooks. Each folder and module is a word that a learner imports; they, and
-the three functions most people want, are loaded when they are first used.
+the three functions most people want, are loaded when they are first used, so importing vqlab costs
+next to nothing: torch is not loaded before something needs it.
 
     >>> import vqlab
     >>> codec = vqlab.load_pretrained("speech")          # doctest: +SKIP
@@ -83,7 +84,7 @@ MOVED = {
 }
 """Names under which notebooks import rooms that lie in a folder, as in `from vqlab import edit`."""
 
-compat.ensure_torchaudio()
+compat.ease_torchaudio()
 
 
 def __getattr__(name: str) -> Any:

@@ -2,87 +2,62 @@
 
 torchaudio's Linux wheel contains a compiled extension that is linked against CUDA. Where torch is
 a CPU build, the extension cannot be loaded and `import torchaudio` raises OSError, although its
-Python part (transforms, functional, the index of Speech Commands) does not need the extension.
-So: try the real import first and leave a working torchaudio alone. Only if the extension failed,
-put a stand-in for `torchaudio._extension` in its place and import again.
+Python part (transforms, functional) does not need the extension. So: whoever imports torchaudio
+after vqlab gets the real extension where it can be loaded, and else a stand-in for it. Nothing is
+imported before that.
 
 What needs the extension itself (forced alignment, RNN-T loss) stays unavailable and says so.
-
-Notebook: 02
 """
 
-import importlib
 import sys
-from collections.abc import Callable
-from importlib.util import find_spec
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-
-def ensure_torchaudio() -> bool:
-    """Import torchaudio, with the stand-in for its extension if the real one cannot be loaded.
-
-    Returns True if torchaudio can be used, False if it is not installed or broken for another
-    reason; in that case the user's own `import torchaudio` will say what is wrong.
-    """
-    if "torchaudio" in sys.modules:
-        return True
-    if find_spec("torchaudio") is None:
-        return False
-    try:
-        importlib.import_module("torchaudio")
-        return True
-    except (OSError, ImportError) as error:
-        if not _comes_from_extension(error):
-            _forget()
-            return False
-    _forget()
-    sys.modules["torchaudio._extension"] = _stand_in()
-    try:
-        importlib.import_module("torchaudio")
-        return True
-    except Exception:  # an unknown torchaudio: leave no trace of the attempt
-        _forget()
-        return False
+EXTENSION = "torchaudio._extension"
 
 
-def _comes_from_extension(error: BaseException) -> bool:
-    """Whether the import failed inside torchaudio/_extension, judged by the traceback."""
-    step = error.__traceback__
-    while step is not None:
-        if step.tb_frame.f_globals.get("__name__", "").startswith("torchaudio._extension"):
-            return True
-        step = step.tb_next
-    return False
+class _Finder:
+    """Finds torchaudio's extension as Python does, and fills in where it fails to load."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None, _: Any = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path) if name == EXTENSION else None
+        if spec is None or spec.loader is None:
+            return None
+        load = spec.loader.exec_module
+
+        def load_or_stand_in(module: ModuleType) -> None:
+            try:
+                load(module)
+            except (OSError, ImportError):
+                module.__dict__.update(_STAND_IN)
+
+        spec.loader.exec_module = load_or_stand_in  # type: ignore[method-assign]
+        return spec
 
 
-def _forget() -> None:
-    """Remove the half-loaded modules that a failed import leaves behind."""
-    for name in list(sys.modules):
-        if name == "torchaudio" or name.startswith("torchaudio."):
-            del sys.modules[name]
+def ease_torchaudio() -> None:
+    """From now on `import torchaudio` works without its compiled extension, too."""
+    if _Finder not in sys.meta_path:
+        sys.meta_path.insert(0, _Finder)  # type: ignore[arg-type]
 
 
-def _stand_in() -> ModuleType:
-    """A module with the names that the rest of torchaudio takes from `torchaudio._extension`."""
+def _fail_if_no_align(function: Callable[..., Any]) -> Callable[..., Any]:
+    def unavailable(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(
+            f"torchaudio.functional.{function.__name__} needs torchaudio's compiled extension, "
+            "which cannot be loaded beside this build of torch"
+        )
 
-    def no_check() -> None:
-        return None
+    return unavailable
 
-    def fail_if_no_align(function: Callable[..., Any]) -> Callable[..., Any]:
-        def unavailable(*args: Any, **kwargs: Any) -> Any:
-            raise RuntimeError(
-                f"torchaudio.functional.{function.__name__} needs torchaudio's compiled extension, "
-                "which cannot be loaded beside this build of torch"
-            )
 
-        return unavailable
-
-    module = ModuleType("torchaudio._extension", "Stand-in made by vqlab.compat")
-    module.__dict__.update(
-        _IS_TORCHAUDIO_EXT_AVAILABLE=False,
-        _IS_ALIGN_AVAILABLE=False,
-        _check_cuda_version=no_check,
-        fail_if_no_align=fail_if_no_align,
-    )
-    return module
+# The names that the rest of torchaudio takes from its extension.
+_STAND_IN: dict[str, Any] = {
+    "_IS_TORCHAUDIO_EXT_AVAILABLE": False,
+    "_IS_ALIGN_AVAILABLE": False,
+    "_check_cuda_version": lambda: None,
+    "fail_if_no_align": _fail_if_no_align,
+}

@@ -23,7 +23,7 @@ from . import folder, librispeech, nsynth, speech_commands
 from . import notes as made_notes
 from . import words as bundled_words
 from .download import download
-from .items import SAMPLE_RATE, Dataset, Item
+from .items import SAMPLE_RATE, Dataset, Item, choose
 from .pictures import Pictures, load_pictures
 
 __all__ = ["SAMPLE_RATE", "Dataset", "Item", "Pictures", "download", "load", "load_pictures"]
@@ -86,7 +86,7 @@ def load(
     elif name == "notes":
         if root is not None:
             raise ValueError("The notes are computed, not read; leave root out.")
-        nsynth.select(sources, ["synthetic"], "source")
+        choose(sources, ["synthetic"], "source", "the synthesiser")
         found = made_notes.index(split, families=families)
     elif name == "librispeech":
         found = librispeech.index(split, root=root, seconds=seconds)

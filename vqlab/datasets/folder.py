@@ -22,8 +22,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from .. import files
-from .items import Entry, counted, header_oddities, sentence
-from .speech_commands import choose
+from .items import Entry, choose, counted, header_oddities, sentence
 
 ENDINGS = frozenset(
     ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64".split()
@@ -82,7 +81,7 @@ def index(
             "speaker of its own, so one voice may be in two splits."
         )
     labels = sorted({entry.label for entry in everything})
-    chosen = choose(words, labels, f"the folder {folder.name!r}")
+    chosen = choose(words, labels, "word", f"the folder {folder.name!r}")
     part = split_of_speakers({entry.speaker for entry in everything})
     if split in ("validation", "test") and split not in part.values():
         raise ValueError(

@@ -66,6 +66,26 @@ class Item:
     gain_db: float = 0.0
 
 
+def choose(
+    values: str | Sequence[str] | None, allowed: Iterable[str], what: str, where: str
+) -> list[str]:
+    """The chosen names, each once and sorted; None chooses all that are allowed.
+
+    Raises ValueError for a name that `where` does not have, and for an empty choice.
+
+    >>> choose("b", ("b", "a"), "word", "it"), choose(None, ("b", "a"), "word", "it")
+    (['b'], ['a', 'b'])
+    """
+    allowed = sorted(allowed)
+    names = allowed if values is None else [values] if isinstance(values, str) else list(values)
+    unknown = [name for name in names if name not in allowed]
+    if unknown or (not names and values is not None):
+        wrong = f"Unknown {what} {unknown[0]!r}" if unknown else f"No {what} was chosen"
+        every = "choose 'all'" if what == "word" else "leave it out for all"
+        raise ValueError(f"{wrong}; {where} has {', '.join(allowed)}, or {every}.")
+    return sorted(set(names))
+
+
 def header_oddities(path: Path) -> set[str]:
     """What the file's header alone shows to be odd, without decoding it.
 

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .items import SAMPLE_RATE, Dataset, Entry
-from .nsynth import Note, parse, select
+from .items import SAMPLE_RATE, Dataset, Entry, choose
+from .nsynth import Note, parse
 
 SECONDS = 4.0
 HELD = 3.0  # seconds until the key is let go
@@ -44,7 +44,7 @@ def index(
 
     Raises ValueError for an unknown family.
     """
-    wanted = select(families, RANGES, "family")
+    wanted = choose(families, RANGES, "family", "the synthesiser")
     entries = [
         Entry(Path(f"{name}.wav"), family, name.rpartition("-")[0].rpartition("-")[0])
         for family in wanted

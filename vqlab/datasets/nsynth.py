@@ -18,14 +18,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import files
 from .archives import unpacked
 from .folder import split_of_speakers
-from .items import Entry, counted
+from .items import Entry, choose, counted
 
 FAMILIES = tuple(
     "bass brass flute guitar keyboard mallet organ reed string synth_lead vocal".split()
@@ -87,8 +87,8 @@ def index(
     here = {entry.label for part in everything.values() for entry, _ in part}
     if _official(place):  # the same in every split, whichever parts are unpacked
         here |= {*FAMILIES}
-    wanted = select(families, {*FAMILIES, *here}, "family")
-    kept = select(sources, SOURCES, "source")
+    wanted = choose(families, {*FAMILIES, *here}, "family", "NSynth")
+    kept = choose(sources, SOURCES, "source", "NSynth")
     entries = [
         entry
         for part, found in everything.items()
@@ -122,25 +122,6 @@ def find(root: str | os.PathLike[str] | None = None) -> Path:
         "download folder: python -m vqlab download nsynth --split test. Without it, "
         "load('notes') makes notes of its own."
     )
-
-
-def select(values: str | Sequence[str] | None, allowed: Iterable[str], what: str) -> list[str]:
-    """The chosen names, each once and sorted; None chooses all.
-
-    Raises ValueError for a name that is not allowed, and for an empty choice.
-
-    >>> select("reed", FAMILIES, "family"), select(None, ("b", "a"), "family")
-    (['reed'], ['a', 'b'])
-    """
-    allowed = sorted(allowed)
-    if values is None:
-        return allowed
-    names = [values] if isinstance(values, str) else list(values)
-    unknown = [name for name in names if name not in allowed]
-    if unknown or not names:
-        wrong = f"Unknown {what} {unknown[0]!r}" if unknown else f"No {what} was chosen"
-        raise ValueError(f"{wrong}; there are {', '.join(allowed)}, or leave it out for all.")
-    return sorted(set(names))
 
 
 _Found = list[tuple[Entry, str]]  # a note and its source

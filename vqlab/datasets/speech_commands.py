@@ -1,10 +1,9 @@
 """Speech Commands: one-second recordings of 35 words (30 in v0.01) by 2,618 people.
 
 The one idea: the set comes with two lists of file names, for validation and for testing, made so
-that no speaker is in two splits; what is in neither list is for training. The index is torchaudio's
-`SPEECHCOMMANDS`; the sound is decoded through soundfile, because torchaudio's own decoding needs
-a further library since 2.9. A partly unpacked set works: listed clips that are absent are left out
-and counted in the notes. The bundled words have the same layout and are read by the same functions.
+that no speaker is in two splits; what is in neither list is for training. A partly unpacked set
+works: listed clips that are absent are left out and counted in the notes. The bundled words have
+the same layout and are read by the same functions.
 
 P. Warden, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition", 2018
 (arXiv:1804.03209), CC BY 4.0.
@@ -16,14 +15,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from .. import files
-from .items import Entry, counted
+from .items import Entry, choose, counted
 
-_DIVIDER = "_nohash_"
+_CLIP = re.compile(r"([^.].*)_nohash_\d+\.(?:wav|flac)", re.IGNORECASE)
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
 
 # Clips of each word in the complete sets (105,829 and 64,721), so that a partly unpacked set can be
@@ -86,9 +86,9 @@ def index(
     if version not in CLIPS:
         raise ValueError(f"Unknown version {version!r}; there are {', '.join(CLIPS)}.")
     clips = CLIPS[version]
-    chosen = choose(words, clips, f"Speech Commands {version}")
+    chosen = choose(words, clips, "word", f"Speech Commands {version}")
     folder = find(root, version=version)
-    everything, listed, notes = _torchaudio_index(folder)
+    everything, listed, notes = clips_of(folder)
     entries, more = split_clips(everything, listed, split, words=set(chosen))
     here = Counter(entry.label for entry in everything)
     notes += _what_is_missing({word: (here[word], clips[word]) for word in chosen}, version)
@@ -99,21 +99,6 @@ def index(
             "python -m vqlab download speech_commands"
         )
     return entries, sorted(word for word in chosen if here[word]), notes + more
-
-
-def choose(words: Sequence[str] | None, allowed: Iterable[str], where: str) -> list[str]:
-    """The chosen words, each once and sorted; None chooses all.
-
-    Raises ValueError for a word the set does not have, and for an empty choice.
-    """
-    allowed = sorted(allowed)
-    if words is None:
-        return allowed
-    unknown = [word for word in words if word not in allowed]
-    if unknown or not words:
-        wrong = f"Unknown word {unknown[0]!r}" if unknown else "No word was chosen"
-        raise ValueError(f"{wrong}; {where} has {', '.join(allowed)}, or choose 'all'.")
-    return sorted(set(words))
 
 
 def split_clips(
@@ -171,18 +156,30 @@ def which_set(speaker: str) -> str:
     return "validation" if percentage < 10 else "test" if percentage < 20 else "train"
 
 
-def read_lists(folder: Path) -> dict[str, list[Path]] | None:
-    """The paths in the two lists of a folder, present or not; None where a list is missing."""
+def clips_of(folder: Path) -> tuple[list[Entry], dict[str, list[Path]] | None, list[str]]:
+    """Every clip of a folder of word folders, the paths in its two lists, and what is odd.
+
+    The paths stand under "validation" and "test", present or not; None where a list is missing.
+    """
+    everything, strange, notes = [], 0, []
+    for path in sorted(folder.glob("*/*_nohash_*"), key=str):
+        named = _CLIP.fullmatch(path.name)
+        strange += named is None
+        if named:
+            everything.append(Entry(path, path.parent.name, named[1]))
+    if strange:
+        notes.append(f"{counted(strange, 'file')} not named <speaker>_nohash_<take>.wav left out.")
     if not all((folder / name).is_file() for name in LISTS.values()):
-        return None
-    return {
-        part: [
-            folder / line.strip()
-            for line in (folder / name).read_text(encoding="utf-8").splitlines()
-            if line.strip()
-        ]
-        for part, name in LISTS.items()
-    }
+        notes.append(
+            f"{' or '.join(LISTS.values())} is missing in {folder.name}; the splits are made by "
+            "the set's own rule, the hash of the speaker."
+        )
+        return everything, None, notes
+    listed = {}
+    for part, name in LISTS.items():
+        lines = map(str.strip, (folder / name).read_text(encoding="utf-8").splitlines())
+        listed[part] = [folder / line for line in lines if line]
+    return everything, listed, notes
 
 
 def _what_is_missing(counts: dict[str, tuple[int, int]], version: str) -> list[str]:
@@ -202,55 +199,3 @@ def _what_is_missing(counts: dict[str, tuple[int, int]], version: str) -> list[s
         f"This copy of {version} is not complete: it has {here:,} of {complete:,} clips of the "
         f"chosen words, all splits together ({'; '.join(said)})."
     ]
-
-
-def _torchaudio_index(
-    folder: Path,
-) -> tuple[list[Entry], dict[str, list[Path]] | None, list[str]]:
-    """Every clip, the listed paths, and notes, from torchaudio's index of the folder."""
-    from .. import compat
-
-    compat.ensure_torchaudio()
-    from torchaudio.datasets import SPEECHCOMMANDS
-
-    def indexed(subset: str | None) -> SPEECHCOMMANDS:
-        # Two endings are cut off an address to get the folder's name, so they are put on here.
-        return SPEECHCOMMANDS(
-            folder.parent.parent,
-            url=f"{folder.name}.tar.gz",
-            folder_in_archive=folder.parent.name,
-            subset=subset,
-            download=False,
-        )
-
-    def clips(index: SPEECHCOMMANDS) -> tuple[list[Entry], int]:
-        """What the index names, and how many of its lines are no clips (present or not)."""
-        named, strange = [], 0
-        for n in range(len(index)):
-            try:
-                path, _, label, speaker, _ = index.get_metadata(n)
-            except ValueError:  # an empty line, or a take that is no number
-                strange += 1
-                continue
-            if speaker.startswith("."):  # what macOS leaves beside a file
-                strange += 1
-                continue
-            named.append(Entry(folder.parent / path, label, speaker))
-        return named, strange
-
-    everything, strange = clips(indexed(None))
-    notes = []
-    if strange:
-        notes.append(f"{counted(strange, 'file')} not named <speaker>_nohash_<take>.wav left out.")
-    try:
-        listed = {
-            part: [entry.path for entry in clips(indexed(subset))[0]]
-            for part, subset in (("validation", "validation"), ("test", "testing"))
-        }
-    except FileNotFoundError:
-        notes.append(
-            f"{' or '.join(LISTS.values())} is missing in {folder.name}; the splits are made by "
-            "the set's own rule, the hash of the speaker."
-        )
-        return everything, None, notes
-    return everything, listed, notes

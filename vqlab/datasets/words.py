@@ -15,9 +15,7 @@ from pathlib import Path
 
 from .. import files
 from . import speech_commands
-from .items import Entry
-
-_DIVIDER = "_nohash_"
+from .items import Entry, choose
 
 
 def index(
@@ -34,19 +32,13 @@ def index(
     folder = files.bundled("words") if root is None else Path(root).expanduser()
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder; leave root out for the bundled words.")
-    paths = sorted(
-        path
-        for path in folder.glob("*/*")
-        if path.suffix.lower() in (".flac", ".wav") and _DIVIDER in path.name
-    )
-    everything = [Entry(p, p.parent.name, p.stem.split(_DIVIDER)[0]) for p in paths]
+    everything, listed, odd = speech_commands.clips_of(folder)
     here = {entry.label for entry in everything}
     if not here:
         raise FileNotFoundError(
             f"{folder} holds no clip named <word>/<speaker>_nohash_<take>.flac; "
             "load('folder', root=…) reads any folder of sound files."
         )
-    chosen = speech_commands.choose(words, here, f"the word set in {folder.name!r}")
-    listed = speech_commands.read_lists(folder)
+    chosen = choose(words, here, "word", f"the word set in {folder.name!r}")
     entries, notes = speech_commands.split_clips(everything, listed, split, words=set(chosen))
-    return entries, chosen, notes
+    return entries, chosen, odd + notes
