@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vqlab import audio, datasets, files
 from vqlab.datasets import folder as any_folder
-from vqlab.datasets import speech_commands
+from vqlab.datasets import recordings, speech_commands
 
 RATE = 16000
 
@@ -536,3 +536,57 @@ def test_an_utterance_that_cannot_be_read_is_left_out_and_said(sentences):
     assert any("7-11-0000.flac" in note for note in test.notes)
     with pytest.raises(ValueError, match="positive"):
         datasets.load("librispeech", "test", root=sentences, seconds=0)
+
+
+# The small sets of sentences
+
+
+SMALL_SETS = {  # a path of each, and who speaks in it
+    "speechocean762": ("speechocean762/WAVE/SPEAKER0003/000030116.wav", "0003"),
+    "vctk": ("VCTK/wav48/p225/p225_003.flac", "p225"),
+    "cmu_arctic": ("cmu_arctic/cmu_us_slt_arctic/wav/arctic_a0541.wav", "slt"),
+    "an4": ("an4/wav/an4_clstk/mtos/an369-mtos-b.wav", "mtos"),
+    "ljspeech": ("LJSpeech/wavs/LJ001-0001.wav", "LJ"),
+    "voice_datasets": ("voice-datasets/pt_BR/cadu/0000000001.flac", "cadu"),
+    "kerstin": ("dataset-voice-kerstin/verified/de_rhasspy-2378.flac", "rhasspy"),
+    "precise": ("Precise-Community-Data/not-wake-words/es/not-wakeword-es-1-2.wav", "not-wakeword"),
+}
+
+
+def test_every_small_set_has_a_path_here():
+    assert SMALL_SETS.keys() == recordings.LAYOUTS.keys()
+
+
+@pytest.mark.parametrize("name", SMALL_SETS)
+def test_a_path_of_a_small_set_tells_who_speaks(tmp_path, name):
+    path, speaker = SMALL_SETS[name]
+    write(tmp_path / path, tone(2.5))
+    write(tmp_path / path.split("/")[0] / "elsewhere" / "stray.wav", tone())
+    found = datasets.load(name, "train", root=tmp_path, seconds=1.0)
+    assert found.speakers == [speaker, speaker]  # two whole seconds
+    assert [entry.start for entry in found.entries] == [0.0, 1.0]
+    assert datasets.load(name, "all", root=tmp_path, seconds=None)[0].waveform.shape == (40000,)
+
+
+def test_listed_speakers_are_in_one_split_each(tmp_path):
+    for layout in recordings.LAYOUTS.values():
+        listed = (layout.validation + " " + layout.test).split()
+        assert len(listed) == len(set(listed))
+    for speaker in ("p225", "p230", "p236"):
+        write(tmp_path / f"VCTK/wav16/{speaker}/{speaker}_001.wav", tone())
+    for split, speaker in (("train", "p225"), ("validation", "p230"), ("test", "p236")):
+        assert datasets.load("vctk", split, root=tmp_path).speakers == [speaker]
+
+
+def test_speechocean_labels_are_age_groups(tmp_path):
+    for speaker in ("0003", "0024", "9130"):
+        write(tmp_path / f"speechocean762/WAVE/SPEAKER{speaker}/{speaker}1.wav", tone())
+    ages = "0003 6\n0024 25\n9130 14\n"
+    (tmp_path / "speechocean762" / "spk2age").write_text(ages)
+    found = datasets.load("speechocean762", "train", root=tmp_path)
+    assert found.labels == ["children", "adults", "teenagers"]
+
+
+def test_a_small_set_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds VCTK/"):
+        datasets.load("vctk", root=tmp_path)

@@ -236,6 +236,18 @@ def test_items_may_be_read_one_by_one():
     assert run.step == 2
 
 
+def test_bfloat16_learns_as_well_and_keeps_float32_weights():
+    errors = {}
+    for bfloat16 in (False, True):
+        torch.manual_seed(0)
+        model = small_model()
+        run = fit(model, steps=120, bfloat16=bfloat16, learning_rate=3e-3)
+        errors[bfloat16] = run.best["validation_error"]
+        assert run.history[0]["validation_error"] > 1.2 * errors[bfloat16]
+        assert all(p.dtype == torch.float32 for p in model.state_dict().values() if p.ndim)
+    assert abs(errors[True] / errors[False] - 1) < 0.1
+
+
 @pytest.mark.parametrize("budget", [{}, {"minutes": 1.0, "steps": 1}])
 def test_one_budget_is_needed(budget):
     with pytest.raises(ValueError, match="either minutes or steps"):

@@ -136,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_data(p: argparse.ArgumentParser) -> None:
     p.add_argument("--dataset", default=["words"], nargs="+", metavar="NAME",
-                   help="words (bundled), speech_commands, librispeech, folder")  # fmt: skip
+                   help="words (bundled), speech_commands, librispeech, vctk, …")  # fmt: skip
     p.add_argument("--root", help="where the recordings are (default: VQLAB_DATA, then downloads)")
     p.add_argument("--words", nargs="+", metavar="WORD", help="which words, or all")
 

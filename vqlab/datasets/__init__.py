@@ -19,7 +19,7 @@ import os
 from collections.abc import Sequence
 
 from ..files import bundled
-from . import folder, librispeech, nsynth, speech_commands
+from . import folder, librispeech, nsynth, recordings, speech_commands
 from . import notes as made_notes
 from . import words as bundled_words
 from .download import download
@@ -28,7 +28,10 @@ from .pictures import Pictures, load_pictures
 
 __all__ = ["SAMPLE_RATE", "Dataset", "Item", "Pictures", "download", "load", "load_pictures"]
 
-NAMES = ("words", "voices", "speech_commands", "librispeech", "folder", "nsynth", "notes")
+NAMES = (
+    "words", "voices", "speech_commands", "librispeech", "folder", "nsynth", "notes",
+    *recordings.LAYOUTS,
+)  # fmt: skip
 SPLITS = ("train", "validation", "test", "all")
 
 
@@ -50,7 +53,8 @@ def load(
     name : "words" (bundled, synthesised), "voices" (bundled, a few recorded people to listen to:
         split "all", labels are languages), "speech_commands" (the real set), "librispeech"
         (sentences, cut into pieces of `seconds`), "folder" (any sound files), "nsynth" (notes of
-        four seconds), or "notes" (the same made by synthesisers, no files)
+        four seconds), "notes" (the same made by synthesisers, no files), or a name of
+        `recordings.LAYOUTS` (small sets of sentences, cut as "librispeech")
     split : "train", "validation", "test" or "all"; no speaker is in two of the first three
     root : the folder with the recordings; None looks in VQLAB_DATA, then the download folder
     words : one word, a list of words, or "all"; None is "right" for speech_commands, else all
@@ -90,6 +94,8 @@ def load(
         found = made_notes.index(split, families=families)
     elif name == "librispeech":
         found = librispeech.index(split, root=root, seconds=seconds)
+    elif name in recordings.LAYOUTS:
+        found = recordings.index(name, split, root=root, seconds=seconds)
     elif name == "voices":
         if split != "all":
             raise ValueError("The voices are too few to split; give split='all'.")

@@ -9,6 +9,7 @@ Notebook: 06
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -115,6 +116,24 @@ def sentence(kind: str, paths: Iterable[Path], *, dropped: bool) -> str:
     names = sorted(f"{path.parent.name}/{path.name}" for path in paths)
     few = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
     return f"{counted(len(names), 'clip')} {_SAID[kind]}{': left out' if dropped else ''} ({few})."
+
+
+def pieces(entries: Sequence[Entry], seconds: float) -> tuple[list[Entry], list[str]]:
+    """Recordings cut into pieces of ``seconds``, one after the other; and notes on what failed.
+
+    What is left at the end of a recording is not used. Raises ValueError for no length.
+    """
+    if not seconds > 0:
+        raise ValueError(f"seconds is {seconds}; give a positive number, or None.")
+    cut, unreadable = [], []
+    for entry in entries:
+        try:
+            whole = int(soundfile.info(str(entry.path)).duration / seconds)
+        except RuntimeError:  # soundfile's own error is one
+            unreadable.append(entry.path)
+            continue
+        cut += [dataclasses.replace(entry, start=i * seconds) for i in range(whole)]
+    return cut, [sentence("unreadable", unreadable, dropped=True)] if unreadable else []
 
 
 class Dataset(Sequence[Item]):

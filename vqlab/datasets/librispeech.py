@@ -13,14 +13,11 @@ Notebook: 06
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 
-import soundfile
-
 from .. import files
-from .items import Entry, counted, sentence
+from .items import Entry, counted, pieces
 
 VALIDATION_SPEAKERS = 8
 
@@ -70,16 +67,5 @@ def index(
     notes = [f"LibriSpeech: {counted(len(chosen), 'utterance')} in the {split} split."]
     if seconds is None:
         return chosen, labels, notes
-    if not seconds > 0:
-        raise ValueError(f"seconds is {seconds}; give a positive number, or None.")
-    pieces, unreadable = [], []
-    for entry in chosen:
-        try:
-            whole = int(soundfile.info(str(entry.path)).duration / seconds)
-        except RuntimeError:  # soundfile's own error is one
-            unreadable.append(entry.path)
-            continue
-        pieces += [dataclasses.replace(entry, start=i * seconds) for i in range(whole)]
-    if unreadable:
-        notes.append(sentence("unreadable", unreadable, dropped=True))
-    return pieces, labels, notes
+    cut, dropped = pieces(chosen, seconds)
+    return cut, labels, notes + dropped

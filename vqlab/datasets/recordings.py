@@ -1,0 +1,155 @@
+"""Eight small public sets of speech beside Speech Commands and LibriSpeech, by one table.
+
+The one idea: a set is a folder, a pattern that tells speaker and label from a file's path, and a
+list of the speakers kept out of training. The lists are fixed, so a larger copy of a set moves
+nobody from one split to another. What is not listed is for training.
+
+Labels: of speechocean762 how old the speaker is (children up to 12, teenagers up to 15, adults), of
+the sets in several languages the language, else the set.
+
+Notebook: 06
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import files
+from .items import Entry, counted, pieces
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a set's sound files are, what their paths tell, and who is not for training."""
+
+    folder: str
+    path: str  # a pattern for all of a path below the folder, with the group `speaker`
+    credit: str
+    validation: str = ""
+    test: str = ""
+
+
+LAYOUTS = {
+    "speechocean762": Layout(
+        "speechocean762",
+        r"WAVE/SPEAKER(?P<speaker>\d+)/\d+\.(wav|WAV|flac)",
+        "J. Zhang and others, speechocean762, Interspeech 2021 (OpenSLR 101), CC BY 4.0",
+        validation="0048 0765 1203 1469 2014 2740 2937 3020 5039 9107 9640 9649",
+        test="0005 0594 1092 1099 1408 1502 2031 2089 2236 3068 3075 3412 5220 5432 5547 6067 "
+        "8153 9558 9613 9635",
+    ),
+    "vctk": Layout(
+        "VCTK",
+        r"(?P<group>wav\w*)/(?P<speaker>p\d+)/p\d+_\d+.*\.(wav|flac)",
+        "C. Veaux, J. Yamagishi, K. MacDonald, CSTR VCTK Corpus, University of Edinburgh, "
+        "CC BY 4.0",
+        validation="p230 p244",
+        test="p236 p273",
+    ),
+    "cmu_arctic": Layout(
+        "cmu_arctic",
+        r"cmu_us_(?P<speaker>\w+)_arctic/wav/arctic_\w+\.(wav|flac)",
+        "J. Kominek, A. Black, CMU ARCTIC, Carnegie Mellon University, 2003, free with its notice",
+        test="clb",
+    ),
+    "an4": Layout(
+        "an4",
+        r"wav/an4\w*/(?P<speaker>\w+)/.*\.(wav|flac)",
+        "A. Acero and others, AN4, Carnegie Mellon University, 1991, free with its notice",
+        validation="fbbh mblw mtje",
+        test="fwxs mgah mscg2",
+    ),
+    "ljspeech": Layout(
+        "LJSpeech",
+        r"wavs/(?P<speaker>LJ)\d+-\d+\.(wav|flac)",
+        "K. Ito, L. Johnson, The LJ Speech Dataset, 2017, public domain",
+    ),
+    "voice_datasets": Layout(
+        "voice-datasets",
+        r"(?P<label>[a-z]{2}_[A-Z]{2})/(?P<speaker>\w+)/.*\.(mp3|wav|flac)",
+        "Nabu Casa and speakers, voice-datasets, CC0 1.0",
+        validation="dave faber ronnie",
+        test="berta darkman dmitri jeff joe paola pim",
+    ),
+    "kerstin": Layout(
+        "dataset-voice-kerstin",
+        r"verified/(?P<label>de)_(?P<speaker>rhasspy)-\d+\.(wav|flac)",
+        "Kerstin, M. Hansen, dataset-voice-kerstin, CC0 1.0",
+    ),
+    "precise": Layout(
+        "Precise-Community-Data",
+        r"[\w-]+/(?P<label>es)/(?P<speaker>(not-)?wakeword)-es-.*\.(wav|flac)",
+        "adocampo, Precise Community Data, public domain",
+    ),
+}
+
+
+def find(name: str, root: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of a set. Raises FileNotFoundError when it is not there."""
+    wanted = LAYOUTS[name].folder
+    places = [Path(os.path.abspath(place)) for place in files.recordings_roots(root)]
+    for place in places:
+        for folder in (place / wanted, place):
+            if folder.name == wanted and folder.is_dir():
+                return folder
+    raise FileNotFoundError(
+        f"No {wanted} in {' or '.join(map(str, places))}. Name the folder that holds {wanted}/ by "
+        "the option root=… or by the environment variable VQLAB_DATA."
+    )
+
+
+def split_of(name: str, speaker: str) -> str:
+    """The split of a speaker of a set.
+
+    >>> split_of("vctk", "p230"), split_of("vctk", "p225")
+    ('validation', 'train')
+    """
+    layout = LAYOUTS[name]
+    for split, listed in (("validation", layout.validation), ("test", layout.test)):
+        if speaker in listed.split():
+            return split
+    return "train"
+
+
+def index(
+    name: str,
+    split: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    seconds: float | None = None,
+) -> tuple[list[Entry], list[str], list[str]]:
+    """The recordings of a split, or pieces of `seconds` of them; the labels; and notes.
+
+    Raises FileNotFoundError when nothing is there.
+    """
+    folder = find(name, root)
+    ages = _ages(folder / "spk2age")
+    pattern = re.compile(LAYOUTS[name].path)
+    everything = []
+    for path in sorted(folder.rglob("*")):
+        found = pattern.fullmatch(path.relative_to(folder).as_posix())
+        if found:
+            told = found.groupdict()
+            label = told.get("label") or ages.get(told["speaker"], name)
+            everything.append(Entry(path, label, told["speaker"]))
+    chosen = [entry for entry in everything if split in ("all", split_of(name, entry.speaker))]
+    labels = sorted({entry.label for entry in everything})
+    notes = [f"{folder.name}: {counted(len(chosen), 'recording')} in the {split} split."]
+    if seconds is None:
+        return chosen, labels, notes
+    cut, dropped = pieces(chosen, seconds)
+    return cut, labels, notes + dropped
+
+
+def _ages(path: Path) -> dict[str, str]:
+    """What speechocean762 tells about ages: each speaker's group."""
+    if not path.is_file():
+        return {}
+    pairs = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    return {
+        speaker: "children" if int(age) <= 12 else "teenagers" if int(age) <= 15 else "adults"
+        for speaker, age in pairs
+    }
