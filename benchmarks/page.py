@@ -87,7 +87,7 @@ def whole(waveform: Tensor) -> Tensor:
 def prepare(
     folder: Path, codec: Codec, named: Sequence[tuple[str, Tensor]]
 ) -> tuple[list[Clip], dict[str, float]]:
-    """Write the page's clips into ``folder``; what Python makes of them, and its seconds."""
+    """Write the page's clips into `folder`; what Python makes of them, and its seconds."""
     clips, seconds = [], {"encoding": 0.0, "decoding": 0.0}
     for name, waveform in named:
         start = time.perf_counter()
@@ -145,7 +145,7 @@ def in_browser(browser: Any, address: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """The address of a server of ``folder``."""
+    """The address of a server of `folder`."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None: ...

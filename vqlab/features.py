@@ -347,8 +347,8 @@ def sharpen(x: Tensor, contrast: float, *, bands: int = 9) -> Tensor:
 
     A network that is unsure gives the middle of what might be, so its spectra are flatter than
     those of speech. Each value moves away from the mean of the `bands` bands around it by the
-    share `contrast`; such filters are as old as coded speech (Chen and Gersho 1995). ``x (batch,
-    n_mels, frames)``; returns the same shape.
+    share `contrast`; such filters are as old as coded speech (Chen and Gersho 1995). `x (batch,
+    n_mels, frames)`; returns the same shape.
     """
     half = bands // 2
     rows = x.transpose(1, 2)  # (batch, frames, n_mels)

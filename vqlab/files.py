@@ -4,8 +4,6 @@ Nothing knows where it lives. What ships is found beside the package (a checkout
 installed wheel). Recordings are found through an option, through the environment variable
 `VQLAB_DATA`, or in the user's download folder, in this order. safetensors hold numbers and a few
 strings; a pickle (`torch.save`) can hold any program, which is why none is read or written here.
-
-Notebook: 06
 """
 
 from __future__ import annotations

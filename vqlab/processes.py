@@ -8,8 +8,6 @@ of them take the same step. Here that includes what quantisers count and average
 
 With one process every function returns what it was given, without any communication. With several,
 each function that says "of all ranks" must be called by all of them, in the same order.
-
-Notebook: 09
 """
 
 from __future__ import annotations

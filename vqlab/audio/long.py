@@ -3,8 +3,6 @@
 The codec goes over a sound several times (its level, the rate that fits, the codes). A compressed
 or resampled file can be read from the beginning only, so it is decoded once into a temporary file.
 What comes of it has a length and slices, like a waveform, and serves in its place.
-
-Notebook: 10
 """
 
 from __future__ import annotations

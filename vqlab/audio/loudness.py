@@ -1,6 +1,6 @@
 """How loud a sound is.
 
-Notebook: 01
+Notebook: 10
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Each takes the parsed options, prints what a person wants to know, and raises `ValueError` or
 `OSError` with one clear sentence, which the command line shows.
-
-Notebook: 00
 """
 
 from __future__ import annotations

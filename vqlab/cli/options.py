@@ -10,8 +10,6 @@
     download     fetch Speech Commands, NSynth, CIFAR-10 or MNIST
 
 A mistake that a person can make ends in one sentence and exit status 2.
-
-Notebook: 00
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ those, a waveform. A long sound goes through in blocks (`vqlab.features`): those
 overlap so far that the network, and Griffin-Lim, see in the middle of each what they would see in
 the whole; pictures are segments, one after the other.
 
-Notebook: 00
+Notebook: 06
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 A codec is read from one safetensors file: weights, tables of the entropy coder, and a description
 as JSON. All of it is checked before anything is built from it, because such a file may come from
 anywhere.
-
-Notebook: 10
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ The one idea: nothing is there under its final name before it is whole. A file g
 ending in `.part`, where the next attempt goes on; an archive is unpacked under another name and
 renamed at the end. So an interrupted download loses nothing, and a wrong or harmful archive leaves
 nothing behind.
-
-Notebook: 11
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ as the set before its checksum was right. Speech Commands, CIFAR-10 and MNIST ha
 torchaudio and TensorFlow Datasets publish them. For NSynth's archives only the MD5 is known that
 Google's storage gives for them (the HEAR benchmark checks the same); MD5 finds damage, it does not
 withstand forgery, and the unpacking trusts no archive anyway.
-
-Notebook: 11
 """
 
 from __future__ import annotations

@@ -6,8 +6,6 @@ speakers are put in the order of a hash of their names;
 the first tenth is the test split, the next tenth validation, the rest training. The same files
 always give the same splits; adding a speaker can move another one, so keep the folder as it is
 between training and testing.
-
-Notebook: 06
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 The one idea: a data set is a list of paths with their label and speaker, and a file is decoded only
 when its item is asked for. So 105,000 clips load as readily as 30. What decoding shows to be odd
 (a silent clip, two channels, another sample rate) is kept and said in `Dataset.notes`.
-
-Notebook: 06
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ works.
 
 V. Panayotov, G. Chen, D. Povey, S. Khudanpur, "LibriSpeech: an ASR corpus based on public domain
 audio books", ICASSP 2015, CC BY 4.0.
-
-Notebook: 06
 """
 
 from __future__ import annotations

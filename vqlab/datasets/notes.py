@@ -6,8 +6,6 @@ is needed and every run hears the same. As in NSynth the key is held for three s
 and a harder velocity is louder and brighter. The synthesisers are classics: frequency modulation
 (Chowning 1973), discrete summation (Moorer 1976: all harmonics of a tone with a falling spectrum in
 one closed formula), the plucked string (Karplus and Strong 1983), drawbars, and the modes of a bar.
-
-Notebook: 11
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ the same layout and are read by the same functions.
 
 P. Warden, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition", 2018
 (arXiv:1804.03209), CC BY 4.0.
-
-Notebook: 06
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 The one idea: the same layout as Speech Commands (a folder for each word, the speaker in the file
 name, two lists for validation and testing), so that the real set takes the place of these words by
 one option.
-
-Notebook: 00
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ that describe themselves, `evaluate` measures every model again on the test set,
 a recording heard through them. The recipe is that of a thesis on compressing spectrograms (Hansen
 Vedal 2019, "Unsupervised Audio Spectrogram Compression using Vector Quantized Autoencoders").
 
-Notebook: 09
+Notebook: 11
 """
 
 from __future__ import annotations

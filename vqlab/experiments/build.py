@@ -3,8 +3,6 @@
 The one idea: a run's file says the same as a codec's (`vqlab.models.Recipe`, `vqlab.features`), so
 a model of sound is a codec. The bottleneck alone makes the kind of model; encoder and decoder are
 the same for all of a grid, and every run of one seed begins with the same random numbers.
-
-Notebook: 09
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 The one idea: what a picture was made from stays with it, the segment of sound and the decibels that
 0 and 1 stand for, so that errors can be said in decibels and reconstructions be heard. Training and
 validation sets are for the training, the test set for nothing but the report.
-
-Notebook: 09
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ stand the mean absolute error in decibels, intelligibility (STOI) where the set 
 the latents cost in bits. `results.csv` and `results.md` are the table, `errors.safetensors` the
 error of every frequency bin and one typical item.
 
-Notebook: 09
+Notebook: 11
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 The one idea: a run's folder says by itself what is in it. `config.yaml` is its configuration with
 every key, `run.json` holds seed, settings and versions, `metrics.jsonl` a report an epoch.
-
-Notebook: 09
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 The one idea: a run is a grid with one value in each list. So the configuration that is kept in a
 run's folder is a file like any other, and training it again gives the same run.
-
-Notebook: 09
 """
 
 from __future__ import annotations

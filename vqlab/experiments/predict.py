@@ -4,8 +4,6 @@ The one idea: a sound of any length is cut into the segments that the models kno
 again; what each model made of it stands beside the original and beside the way to a spectrogram
 and back without any model, so that one hears what the network lost and what the picture lost. The
 minimum and maximum of each segment are kept, so the level is that of the recording.
-
-Notebook: 09
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The one idea: whatever is refused is named as FILE:LINE, with what was found and
 Three things are checked: that it is YAML (`yaml_lines`), that every key and value is one that the
 schema knows, and that the values go together.
 
-Notebook: 09
+Notebook: 11
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ where it stopped, whatever stopped it. What is done is left alone. A run writes 
 `run.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`, a log for TensorBoard,
 `samples/` and, where it learned from sound, `codec.safetensors`; the validation set chooses the
 best weights, and the test set is not even loaded.
-
-Notebook: 09
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 The one idea: a run shows what it learned without anything else being run. The pictures are made
 without a plotting library: a value is a shade of grey, low frequencies are at the bottom.
-
-Notebook: 09
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 The one idea: a mistake is found before anything is trained, and named with file and line. A key
 that is not here is refused, so a misspelt one cannot be passed over in silence; every key that is
 here is read. `reading` turns a file into these models, which are pydantic's.
-
-Notebook: 09
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 The one idea: each takes the parsed options, prints what a person wants to know, and refuses options
 that it would not read.
-
-Notebook: 09
 """
 
 from __future__ import annotations

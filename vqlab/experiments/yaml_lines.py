@@ -3,8 +3,6 @@
 The one idea: the file is read as a tree of nodes that know their places, and turned into values
 here, so that a mistake found later can be named with its line. Nothing but numbers, text, true,
 false, null, lists and mappings comes out, whatever the file asks for.
-
-Notebook: 09
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 The one idea: everything that is heard has been a file. Each version is compressed to bytes, as
 `vqlab compress` writes them, and decoded from nothing but those; the page says how many there
 were. It holds sounds, pictures and script itself, and asks the network for nothing.
-
-Notebook: 00
 """
 
 from __future__ import annotations

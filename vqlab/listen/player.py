@@ -6,8 +6,6 @@ peak, picture with alternative text, audio controls); the script in player.html 
 by their class names and builds the player out of them. It relies on no ids, because JupyterLab
 renames them, and on no network. Sounds are 16-bit FLAC, about half the size of WAV and read by all
 browsers; pictures are PNGs with 34 colours.
-
-Notebook: 00
 """
 
 from __future__ import annotations

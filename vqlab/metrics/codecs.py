@@ -3,8 +3,6 @@
 The one idea: every row goes through the same door. A codec with some number of stages, the mel
 frames without any codes, all turn a waveform into a waveform, and `vqlab.metrics` scores what
 comes out clip by clip.
-
-Notebook: 06
 """
 
 from __future__ import annotations

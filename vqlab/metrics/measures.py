@@ -10,7 +10,7 @@ good it sounds: ITU-T P.862.2 in wide band (16 kHz, "wb") and P.862.1 in narrow 
 The log-mel distance (dB, 0 is best) is the mean difference between two pictures of the sound.
 People use these through `vqlab.metrics`.
 
-Notebook: 06
+Notebook: 07
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ around it, cut to its length and scored by itself (the measures of one clip are 
 can be called from here); a clip for which a measure is undefined is left out and counted; and the
 95 % interval comes from drawing *speakers* with replacement (the bootstrap, Efron 1979), since
 two clips of one speaker are not two independent observations.
-
-Notebook: 06
 """
 
 from __future__ import annotations

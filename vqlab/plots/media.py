@@ -2,8 +2,6 @@
 
 A page that carries what it shows asks nothing of the network. Pictures have few colours and sounds
 16 bits, so that a saved notebook stays small.
-
-Notebook: 00
 """
 
 from __future__ import annotations

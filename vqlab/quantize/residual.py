@@ -6,7 +6,7 @@ first left over, a third what the second left over, and so on; the sum is passed
 last stages lowers the rate. The five steps live in `quantize_steps`, the layer with one codebook in
 `vector_quantizer`, rounding without a codebook in `fsq`, counting in `codebook_stats`.
 
-Notebook: 05, 07
+Notebook: 05
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ The one idea (Mentzer et al. 2023, "Finite Scalar Quantization: VQ-VAE Made Simp
 channel i into an interval that holds L_i whole numbers and round. All combinations together are the
 implied codebook of L_1 * L_2 * … codes. Nothing has to be learned, so nothing can collapse: no
 codebook, no commitment loss, no restarts.
-
-Notebook: 09
 """
 
 from __future__ import annotations

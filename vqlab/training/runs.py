@@ -3,8 +3,6 @@
 `run.json` holds the settings, `metrics.jsonl` a report a line, `best.safetensors` the weights
 with the lowest validation error, `last.safetensors` all that a later call needs to go on exactly:
 weights, optimiser, random state and reports. Of several processes, rank 0 writes and all read.
-
-Notebook: 06
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ A widget has two halves. In the page JavaScript answers at once to pointer and k
 Python object keeps the state, checks what comes in, and can be used and tested without any page.
 The one idea: whatever crosses over is text (JSON, sounds and pictures as data URIs), so every host
 of widgets can carry it, and nothing is asked of the network.
-
-Notebook: 05
 """
 
 from __future__ import annotations
