@@ -267,11 +267,11 @@ def test_training_goes_on_from_other_weights_and_says_what_does_not_fit(tmp_path
     assert trained["steps"] == 4
     assert (tmp_path / "b" / "codec.safetensors").read_bytes() != first.read_bytes()
     for options, said in (
-        (("--start", tmp_path / "b", "--out", tmp_path / "b"), "holds a run with start ="),
+        (("--start", tmp_path / "b", "--out", tmp_path / "b"), "holds a run with training.start ="),
         (("--start", tmp_path / "a", "--stages", 3), "leave out --model"),
         (("--stages", 0), "stages is 0"),
-        (("--hop-length", 128), "--hop-length 128"),
-        (("--speeds", 0), "from 0.5 to 2"),
+        (("--hop-length", 128), "hop_length is 128"),
+        (("--speeds", 0), "speeds number 1 is 0.0"),
     ):
         assert train("c", *options) == 2
         printed = capsys.readouterr().err.strip().splitlines()

@@ -5,8 +5,11 @@ import ast
 import pytest
 from _support import ROOT
 
+import vqlab
+from vqlab import models
 from vqlab.experiments import build, reading, schema, yaml_lines
 from vqlab.experiments.grid import singles
+from vqlab.features import Features
 
 SHIPPED = sorted((ROOT / "experiments").glob("*.yaml"))
 
@@ -38,6 +41,7 @@ bottlenecks:
 training:
   epochs: 2
   learning_rate: 1e-3
+  batch: 16
 sound:
   iterations: 4
 """
@@ -62,9 +66,13 @@ def refusal(tmp_path, text):
         ("epochs: 2", "epochs: two", 26, "epochs is 'two': it must be a whole number"),
         ("epochs: 2", "epochs: 2.0", 26, "epochs is 2.0: it must be a whole number"),
         ("epochs: 2", "epochs: 0", 26, "epochs is 0: it must be at least 1"),
-        ("epochs: 2", "epochs:", 26, "epochs is null: it must be a whole number"),
+        ("epochs: 2", "epochs:", 25, "give one of epochs, steps and minutes in training"),
+        ("batch: 16", "batch:", 28, "batch is null: it must be a whole number"),
         ("epochs: 2", "epochs: true", 26, "epochs is true: it must be a whole number"),
-        ("  epochs: 2\n", "", 25, "the key 'epochs' is missing in training"),
+        ("  epochs: 2\n", "", 25, "give one of epochs, steps and minutes in training"),
+        ("epochs: 2", "epochs: 2\n  steps: 4", 25, "give one of epochs, steps and minutes"),
+        ("kind: frames", "kind: speech", 3, "the spectrogram 'mel_frames' go together"),
+        ("    K: [16, 32]\n", "", 19, "the key 'K' is missing in bottlenecks"),
         ("rate: 1e-3", "rate: -1e-3", 27, "learning_rate is -0.001: it must be more than 0"),
         ("rate: 1e-3", "rate: .inf", 27, "learning_rate is '.inf': it must be a number"),
         ("rate: 1e-3", "rate: 1e999", 27, "learning_rate is inf: it must be a finite number"),
@@ -73,7 +81,12 @@ def refusal(tmp_path, text):
         ("kind: vq", "kindly: vq", 19, "the key 'kind' is missing in bottlenecks"),
         ("K: [16, 32]", "K: [16, 1]", 21, "K number 2 is 1: it must be at least 2"),
         ("D: [1, 2]", "K: [1, 2]", 18, "unknown key 'K' in bottlenecks"),
-        ("beta: 0.3", "loss: most", 22, "loss is 'most': it must be 'sum' or 'mean'"),
+        (
+            "beta: 0.3",
+            "loss: most",
+            22,
+            "loss is 'most': it must be 'sum', 'mean', 'mel' or 'loud_mel'",
+        ),
         ("levels: [3, 3]", "levels: [3, 1]", 24, "levels number 2 is 1: it must be at least 2"),
         ("words: [right, no]", "words: [right, 3]", 4, "words number 2 is 3: it must be text"),
         ("  words: [right, no]", "  families: bass", 4, "unknown key 'families' in dataset"),
@@ -89,7 +102,7 @@ def refusal(tmp_path, text):
         ("name: tiny", "name: ../tiny", 1, "it must be letters, digits"),
         ("name: tiny", "names: tiny", 1, "unknown key 'names' (did you mean 'name'?)"),
         (
-            "training:\n  epochs: 2\n  learning_rate: 1e-3\n",
+            "training:\n  epochs: 2\n  learning_rate: 1e-3\n  batch: 16\n",
             "training: 3\n",
             25,
             "training is 3: it must be a section",
@@ -175,13 +188,55 @@ def test_two_runs_of_one_name_are_refused_until_a_label_tells_them_apart(tmp_pat
 def test_all_grids_ship_in_three_sizes():
     names = {path.stem for path in SHIPPED}
     sets = ("nsynth", "cifar10", "mnist", "words", "speech-commands-right")
-    assert names == {f"{name}-{size}" for name in sets for size in ("minimal", "small", "full")}
+    grids = {f"{name}-{size}" for name in sets for size in ("minimal", "small", "full")}
+    assert names == grids | {"speech", "variable_speech"}  # and the two codecs
     assert reading.find("words-minimal") == ROOT / "experiments" / "words-minimal.yaml"
     with pytest.raises(FileNotFoundError, match="words-minimal"):
         reading.find("wurds-minimal")
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("name", ["speech", "variable_speech"])
+def test_the_file_of_a_codec_says_what_its_constructor_builds(name):
+    grid = reading.read(reading.find(name))
+    (single,) = singles(grid)
+    codec = build.codec_of(single)
+    plain = models.Recipe(name).build()
+    layers = zip(codec.model.modules(), plain.modules(), strict=True)
+    assert all(str(one) == str(other) for one, other in layers)
+    quantizers = [model.bottleneck for model in (codec.model, plain)]
+    assert len({(q.dropout, q.layers[0].beta, q.layers[0].restart_below) for q in quantizers}) == 1
+    assert codec.features == Features()
+    again = reading.adapted(name, {"training.steps": 7} | build.places_of(codec))
+    assert again.model_copy(update={"training": grid.training}) == grid
+    assert again.training.steps == 7
+
+
+def test_the_shipped_weights_can_be_described():
+    grid = reading.adapted("variable_speech", build.places_of(vqlab.load_pretrained()))
+    assert grid.bottlenecks[0].stages == [15] and grid.spectrogram.contrast == 0.2
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("spectrogram.hop_length", 128, "hop_length is 128: a second has 125 frames"),
+        ("bottlenecks.0.stages", 0, "stages is 0: it must be at least 1"),
+        ("bottlenecks", [{"kind": "ae", "D": 2}], "'speech' needs the bottleneck 'rvq'"),
+        ("dataset", {"name": "words"}, "go together"),
+        ("dataset", {"name": "clips", "of": "librispeech", "words": "no"}, "has sentences"),
+        ("sound", {}, "no section sound"),
+        ("dataset.speeds", [0.1], "speeds number 1 is 0.1: it must be at least 0.5"),
+    ],
+)
+def test_what_does_not_go_with_a_codec_is_refused(place, value, said):
+    with pytest.raises(ValueError, match=said):
+        reading.adapted("speech", {place: value})
+
+
+GRIDS = [path for path in SHIPPED if "speech" not in path.stem or "commands" in path.stem]
+
+
+@pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
 def test_a_shipped_grid_is_valid_and_named_as_its_file(path, tmp_path):
     grid = reading.read(path)
     runs = singles(grid)
@@ -199,7 +254,7 @@ def test_a_shipped_grid_is_valid_and_named_as_its_file(path, tmp_path):
 
 def test_the_full_grids_have_the_sizes_of_the_thesis():
     grid = reading.read(reading.find("nsynth-full"))
-    end = build.front_of(grid)
+    end = build.features_of(grid)
     assert (end.rows, end.frames, end.samples, end.seconds) == (512, 512, 66_432, 4.152)
     assert end.config.n_fft == 1024 and end.config.hop_length == 128
     assert grid.training.epochs == 246 and grid.training.batch == 16
@@ -223,7 +278,7 @@ def test_every_key_of_the_schema_is_read_somewhere():
     for path in SHIPPED:  # the others reach the model, which takes no option that it does not know
         for single in singles(reading.read(path)):
             options = build.recipe_of(single, 1).options
-            read |= set(options) | set(options["bottleneck"])
+            read |= set(options) | set(options.get("bottleneck", ()))
     sections = (schema.Grid, schema.Training, schema.Sound, *schema.TAGGED)
     keys = {key for section in sections for key in section.model_fields}
     assert keys - read == set()

@@ -12,123 +12,98 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import __version__, audio
+from .. import audio
 from ..codec import Codec, packing, shipped
 from ..files import write_whole
 
 if TYPE_CHECKING:
     from .. import datasets
+    from ..experiments.schema import Grid
+
+
+PLACES = {
+    "dataset": "dataset.of",
+    "root": "dataset.root",
+    "words": "dataset.words",
+    "speeds": "dataset.speeds",
+    "hop_length": "spectrogram.hop_length",
+    "codebook_size": "bottlenecks.0.K",
+    "stages": "bottlenecks.0.stages",
+    "steps": "training.steps",
+    "minutes": "training.minutes",
+    "batch_size": "training.batch",
+    "learning_rate": "training.learning_rate",
+    "report_every": "training.report_every",
+    "seed": "training.seeds",
+    "start": "training.start",
+}
+"""Options of `train` -> what they change in the file of `--model`."""
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train a codec, or an experiment's grid, and leave it, with its reports, in a folder."""
+    """Train what a file describes; without one, that of `--model` with other clips and budget."""
+    from .. import processes
+    from ..experiments import folders, reading, run
+
     _set_threads(options.threads)
     if options.file:
-        from ..experiments import verbs
-
-        return verbs.train(options)
-    if options.out is None or (options.minutes is None) == (options.steps is None):
+        _refuse_others(options, "file", "out", "device", "threads")
+    elif options.out is None or (options.minutes is None) == (options.steps is None):
         raise ValueError(
             "give --out and one of --minutes and --steps to train a codec, or --file for the "
             "experiments of a YAML file"
         )
-    import torch
+    grid = reading.read(reading.find(options.file)) if options.file else _changed(options)
+    processes.start()
+    try:
+        out = run.train(grid, options.out, alone=not options.file, device=options.device)
+        if processes.is_main():
+            print("\n".join([*folders.notes_in(out), _summary(out, grid)]))
+        processes.barrier()  # no process leaves while another still talks to it
+    finally:
+        processes.stop()
 
-    from .. import training
-    from ..codec import Recipe
-    from ..features import Features
-    from ..models import VariableDepth
-    from ..spectral import MelConfig
 
-    torch.manual_seed(options.seed)
-    sizes = {"codebook_size": options.codebook_size, "stages": options.stages}
-    sizes = {name: size for name, size in sizes.items() if size is not None}
+def _changed(options: argparse.Namespace) -> Grid:
+    """The grid of one run that the options of `train` describe."""
+    from ..experiments import build, reading
+
+    name, changes = options.model or "speech", {"training.steps": None}
     if options.start:
-        if sizes or options.model or options.hop_length:
+        if options.model or options.hop_length or options.codebook_size or options.stages:
             raise ValueError(
                 "--start takes model and sizes from its codec: leave out --model, --stages, "
                 "--codebook-size and --hop-length"
             )
         codec = Codec.load(options.start)
-    else:
-        recipe = Recipe(options.model or "speech", sizes)
-        contrast = 0.2 if options.model == "variable_speech" else 0.0  # chosen on validation clips
-        features = Features(MelConfig(hop_length=options.hop_length or 160))
-        codec = Codec(recipe, features, contrast=contrast)
-    _check_training(codec, options)
-    start = codec.identity().hex() if options.start else None
-    sets: dict[str, list] = {"train": [], "validation": []}
-    for name in options.dataset:
-        sets["train"].append(_load(options, name, "train"))
-        validation = _load(options, name, "validation")
-        if name != "librispeech":  # twelve clips of a word: each has about the same say
-            validation = validation.at_most(12)
-        sets["validation"].append(validation)
-    variable = isinstance(codec.model, VariableDepth)
-    speeds = (1.0, *options.speeds)
-    learned = training.join(
-        [training.levelled(codec, clips, speeds=speeds) for clips in sets["train"]]
-    )
-    chosen_by = training.join([training.levelled(codec, clips) for clips in sets["validation"]])
-    if not options.start:
-        codec.features = codec.features.fitted(learned)
-        if isinstance(codec.model, VariableDepth) and not _holds_a_run(options.out):
-            some = range(0, len(learned), max(1, len(learned) // 1500))
-            codec.model.start(codec.features.analyse(torch.stack([learned[i] for i in some])))
-    print(
-        f"{len(learned)} clips to learn from, {len(chosen_by)} to choose by; training goes to "
-        f"{options.out}"
-    )
-    run = training.fit(
-        codec.model,
-        learned,
-        chosen_by,
-        features=codec.features,
-        loss=training.loud_mel_loss if variable else training.mel_loss,
-        augment=training.shift_and_gain,
-        out=options.out,
-        minutes=options.minutes,
-        steps=options.steps,
-        learning_rate=options.learning_rate,
-        batch_size=options.batch_size,
-        seed=options.seed,
-        device=options.device,
-        report_every=options.report_every,
-        start=start,
-    )
-    before = codec.trained if options.start else {}
-    codec.trained = {
-        "dataset": " ".join(options.dataset),
-        "words": options.words or "default",
-        "clips": sum(len(clips) for clips in sets["train"]),
-        "steps": before.get("steps", 0) + run.step,
-        "seconds": before.get("seconds", 0) + round(run.seconds),
-        "seed": options.seed,
-        "versions": {"vqlab": __version__, "torch": torch.__version__},
-    }
-    codec.model.cpu()
-    some = range(0, len(learned), max(1, len(learned) // 3000))
-    codec.fit_tables([learned[i] for i in some])
-    codec.save(Path(options.out) / "codec.safetensors")
-    print(
-        f"{'Interrupted' if run.stopped else 'Done'} after {run.step} steps; lowest validation "
-        f"error {run.best['validation_error']:.2f} dB; the codec is "
-        f"{Path(options.out) / 'codec.safetensors'}"
+        name, changes = codec.recipe.architecture, changes | build.places_of(codec)
+    given = {place: getattr(options, option) for option, place in PLACES.items()}
+    return reading.adapted(name, changes | {p: v for p, v in given.items() if v is not None})
+
+
+def _summary(out: Path, grid: Grid) -> str:
+    """What to do with the runs in a folder, or with the only one."""
+    from ..experiments import folders
+
+    runs = folders.runs_in(out)
+    if len(runs) > 1 or grid.dataset.name != "clips":
+        return f"{len(runs)} runs are in {out}; their test error: python -m vqlab evaluate {out}"
+    reports = folders.reports_of(runs[0])
+    best = min(report["validation_error"] for report in reports)
+    return (
+        f"Done after {reports[-1]['step']} steps; lowest validation error {best:.2f} dB; the codec "
+        f"is {runs[0] / 'codec.safetensors'}"
     )
 
 
-def _check_training(codec: Codec, options: argparse.Namespace) -> None:
-    frames = codec.features.frames(codec.sample_rate)
-    if frames % codec.model.stride:
-        raise ValueError(
-            f"--hop-length {options.hop_length} gives {frames} frames a second, no multiple of the "
-            f"{codec.model.stride} of a position: take 160, say"
-        )
-    for speed in options.speeds:
-        if not 0.5 <= speed <= 2:
-            raise ValueError(f"--speeds {speed:g}: give factors from 0.5 to 2")
-    if options.words and options.dataset == ["librispeech"]:
-        raise ValueError("librispeech has sentences, no words to choose: leave out --words")
+def _refuse_others(options: argparse.Namespace, *read: str) -> None:
+    """Raise ValueError if an option was given that is not among those which are read here."""
+    for name, value in vars(options).items():
+        if name not in (*read, "run", "parser") and value != options.parser.get_default(name):
+            raise ValueError(
+                f"--{name.replace('_', '-')} does not go with experiments: their files and folders "
+                f"say everything but {', '.join(read)}"
+            )
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -274,20 +249,11 @@ def download(options: argparse.Namespace) -> None:
 
 
 def _load(options: argparse.Namespace, name: str, split: str) -> datasets.Dataset:
-    from .. import datasets
+    from ..experiments import data
 
-    words = None if name == "librispeech" else options.words  # it has sentences
-    dataset = datasets.load(name, split, root=options.root, words=words, seconds=1.0)
-    dataset = dataset.scan()  # silent, too short and unreadable clips teach nothing
-    for note in dataset.notes:
-        print(note)
-    if not len(dataset):
-        raise ValueError(f"no clip of the {split} split can be used: {' '.join(dataset.notes)}")
-    return dataset
-
-
-def _holds_a_run(folder: str | Path) -> bool:
-    return (Path(folder) / "last.safetensors").exists()
+    clips = data.load_clips(name, split, root=options.root, words=options.words)
+    print("\n".join(clips.notes), end="\n" * bool(clips.notes))
+    return clips
 
 
 def _set_threads(threads: int | None) -> None:

@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--hop-length", type=int, metavar="SAMPLES", help="default: 160")
     p.add_argument("--learning-rate", type=float, default=5e-4)
     p.add_argument("--batch-size", type=int, default=16)
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, nargs=1, default=[0])
     p.add_argument("--report-every", type=int, default=100, metavar="STEPS")
     p.add_argument("--device", help="cpu, cuda or mps (default: the fastest there is)")
     p.add_argument("--threads", type=int, help="of the processor (default: all)")

@@ -8,25 +8,28 @@ validation sets are for the training, the test set for nothing but the report.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .. import datasets
+from .. import datasets, training
+from ..codec import Codec
 from ..features import Front, Pictures, rms, segments
-from .build import front_of
-from .schema import Grid, NoteSet, PictureSet, RecordingSet, WordSet
+from .build import features_of
+from .schema import ClipSet, Grid, LogMel, NoteSet, PictureSet, RecordingSet, Stft, WordSet
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """inputs: what the network takes, `(n, channels, height, width)` or `(n, rows, frames)`.
 
-    front: None for pictures; segments `(n, samples)`, low and high `(n,)` come with it.
+    front: None for pictures; segments `(n, samples)`, low and high `(n,)` come with it. Of clips,
+    inputs are waveforms `(n, samples)`, of many read when they are asked for.
     """
 
-    inputs: Tensor
+    inputs: Any
     front: Front | None = None
     segments: Tensor = field(default_factory=lambda: torch.zeros(0))
     low: Tensor = field(default_factory=lambda: torch.zeros(0))
@@ -43,13 +46,17 @@ class Split:
         return self.front.restore(Pictures(scaled, self.low[rows], self.high[rows]))
 
 
-def load(grid: Grid, split: str, *, progress: bool = True) -> Split:
+def load(grid: Grid, split: str, *, codec: Codec | None = None, progress: bool = True) -> Split:
     """The items of `split` ("train", "validation" or "test") of a grid's data set.
+
+    Clips come at the level that `codec` knows.
 
     Raises ValueError if none can be used, FileNotFoundError if the files are not here.
     """
-    front = front_of(grid)
+    front = features_of(grid)
     limit = getattr(grid.dataset, split)
+    if isinstance(grid.dataset, ClipSet):
+        return _clips(grid.dataset, split, limit, codec)
     if isinstance(grid.dataset, PictureSet):
         pictures = datasets.load_pictures(  # type: ignore[attr-defined]
             grid.dataset.name, split, root=grid.dataset.root, limit=limit
@@ -58,7 +65,7 @@ def load(grid: Grid, split: str, *, progress: bool = True) -> Split:
         if grid.dataset.binarise:
             images = (images >= 0.5).float()
         return Split(images, notes=tuple(pictures.notes))
-    assert front is not None and grid.spectrogram is not None
+    assert isinstance(front, Front) and isinstance(grid.spectrogram, Stft | LogMel)
     items = _items(grid, split, limit, front)
     pieces, quiet = [], 0
     for n in tqdm(
@@ -82,8 +89,8 @@ def load(grid: Grid, split: str, *, progress: bool = True) -> Split:
 
 def from_segments(grid: Grid, waveforms: Tensor, notes: tuple[str, ...] = ()) -> Split:
     """Segments `(n, samples)` of sound as a grid's network takes them."""
-    front = front_of(grid)
-    assert front is not None
+    front = features_of(grid)
+    assert isinstance(front, Front)
     scaled, low, high = front.analyse(waveforms)
     inputs = scaled.unsqueeze(1) if grid.network.kind == "pictures" else scaled
     return Split(inputs, front, waveforms, low, high, notes)
@@ -118,3 +125,30 @@ def _items(grid: Grid, split: str, limit: int | None, front: Front) -> datasets.
             **kinds,  # type: ignore[arg-type]
         )
     return datasets.load(chosen.name, split, root=chosen.root, seconds=None, limit=limit)
+
+
+def _clips(chosen: ClipSet, split: str, limit: int | None, codec: Codec | None) -> Split:
+    assert codec is not None
+    speeds = (1.0, *chosen.speeds) if split == "train" else (1.0,)
+    found, notes = [], []
+    for name in chosen.of:
+        clips = load_clips(name, split, root=chosen.root, words=chosen.words, limit=limit)
+        notes += clips.notes
+        if split == "validation" and name != "librispeech":
+            clips = clips.at_most(12)  # of a word: each has about the same say
+        found.append(training.levelled(codec, clips, speeds=speeds))
+    return Split(training.join(found), notes=tuple(notes))
+
+
+def load_clips(
+    name: str, split: str, *, root: str | None, words: list[str] | None, limit: int | None = None
+) -> datasets.Dataset:
+    """Seconds of speech, without the silent, too short and unreadable ones, which teach nothing.
+
+    Raises ValueError where none is left.
+    """
+    words = None if name == "librispeech" else words  # it has sentences
+    clips = datasets.load(name, split, root=root, words=words, seconds=1.0, limit=limit).scan()
+    if not len(clips):
+        raise ValueError(f"no clip of the {split} split can be used: {' '.join(clips.notes)}")
+    return clips

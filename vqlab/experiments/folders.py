@@ -19,7 +19,7 @@ from ..codec import Codec
 from ..codec.file import NAME
 from ..files import load_json, load_tensors, write_whole
 from . import reading
-from .build import build, front_of, recipe_of
+from .build import build, codec_of
 from .grid import Single, singles
 from .schema import Grid
 
@@ -70,20 +70,6 @@ def load_model(folder: Path) -> tuple[Single, models.Autoencoder]:
             f"the weights in {folder} do not fit its {CONFIG}: was it changed after the training?"
         ) from None
     return single, model.eval()
-
-
-def codec_of(single: Single, model: models.Autoencoder) -> Codec:
-    """A run's model as a codec, whose tables know nothing yet.
-
-    Raises ValueError for a model of pictures.
-    """
-    front = front_of(single.grid)
-    if front is None:
-        raise ValueError(
-            f"{single.name} was trained on pictures ({single.grid.dataset.name}): give a run of "
-            "sound"
-        )
-    return Codec(recipe_of(single, 1 if front.picture else front.rows), front, model=model)
 
 
 def load_codec(folder: Path) -> Codec:

@@ -21,7 +21,7 @@ from ..features import Front, segments
 from ..files import write_whole
 from ..plots.media import png
 from . import data, folders
-from .build import front_of
+from .build import features_of
 from .samples import grey, quieter
 
 
@@ -53,8 +53,8 @@ def reconstruct(
     bar = tqdm(runs, "reconstructing", unit="run", disable=not progress)
     for name, run in zip(names, bar, strict=True):
         single, model = folders.load_model(run)
-        front = front_of(single.grid)
-        if front is None:
+        front = features_of(single.grid)
+        if not isinstance(front, Front):
             raise ValueError(
                 f"{run} was trained on pictures ({single.grid.dataset.name}): give a run of sound"
             )

@@ -10,17 +10,19 @@ Notebook: 11
 from __future__ import annotations
 
 import difflib
+import functools
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from ..datasets import SAMPLE_RATE
 from ..spectral import MelConfig
 from . import schema, yaml_lines
 from .grid import singles
-from .schema import Grid, LogMel, PictureSet
+from .schema import ClipSet, Grid, LogMel, MelFrames, PictureSet
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -49,10 +51,11 @@ def read(path: str | Path) -> Grid:
     Raises ValueError with `FILE:LINE`, what is wrong and what is allowed.
     """
     values, lines = yaml_lines.read(path)
+    return check(values, lambda place: f"{path}:{yaml_lines.line_of(place, lines)}: ")
 
-    def fail(place: tuple, sentence: str) -> ValueError:
-        return ValueError(f"{path}:{yaml_lines.line_of(place, lines)}: {sentence}")
 
+def check(values: Any, where: Callable[[tuple], str]) -> Grid:
+    """The grid that these values describe. Raises ValueError that begins with `where` it is."""
     try:
         grid = Grid.model_validate(values)
     except ValidationError as error:
@@ -61,14 +64,29 @@ def read(path: str | Path) -> Grid:
         place = _without_tags(first["loc"])
         if first["type"] == "union_tag_invalid":
             place = (*place, first["ctx"]["discriminator"].strip("'"))
-        raise fail(place, _sentence(dict(first), values)) from None
+        raise ValueError(where(place) + _sentence(dict(first), values)) from None
     for place, sentence in _impossible(grid):
-        raise fail(place, sentence)
+        raise ValueError(where(place) + sentence)
     try:
         singles(grid)
     except ValueError as error:
-        raise fail(("bottlenecks",), str(error)) from None
+        raise ValueError(where(("bottlenecks",)) + str(error)) from None
     return grid
+
+
+def adapted(name: str, changes: Mapping[str, Any]) -> Grid:
+    """The shipped grid of that name with other values, by place, such as "bottlenecks.0.K".
+
+    Raises ValueError for what `read` refuses.
+    """
+    values, _ = yaml_lines.read(find(name))
+    for place, value in changes.items():
+        *path, key = [int(part) if part.isdigit() else part for part in place.split(".")]
+        section = values
+        for part in path:
+            section = section[part]
+        section[key] = value
+    return check(values, lambda _: "")
 
 
 def write(grid: Grid) -> str:
@@ -79,6 +97,12 @@ def write(grid: Grid) -> str:
 def _impossible(grid: Grid) -> Iterator[tuple[tuple, str]]:
     """What no single key shows: where, and a sentence on what does not go together."""
     data, pictures, network = grid.dataset, grid.spectrogram, grid.network
+    if [grid.training.epochs, grid.training.steps, grid.training.minutes].count(None) != 2:
+        yield ("training",), "give one of epochs, steps and minutes in training"
+    speech = network.kind in ("speech", "variable_speech")
+    if isinstance(data, ClipSet) or isinstance(pictures, MelFrames) or speech:
+        yield from _impossible_clips(grid)
+        return
     if isinstance(data, PictureSet):
         for key in ("spectrogram", "sound"):
             if getattr(grid, key) is not None:
@@ -114,6 +138,30 @@ def _impossible(grid: Grid) -> Iterator[tuple[tuple, str]]:
             f"frames is {pictures.frames}: it must be a multiple of the network's stride, "
             f"{network.stride}",
         )
+
+
+def _impossible_clips(grid: Grid) -> Iterator[tuple[tuple, str]]:
+    """The same of a codec for sound of any length."""
+    data, frames, network = grid.dataset, grid.spectrogram, grid.network
+    if not isinstance(data, ClipSet) or not isinstance(frames, MelFrames):
+        yield (
+            ("dataset", "name"),
+            "the data set 'clips' and the spectrogram 'mel_frames' go together",
+        )
+        return
+    if network.kind == "pictures" or grid.sound is not None:
+        yield ("network", "kind"), "mel_frames take no section sound and no network of pictures"
+    elif network.kind != "frames" and any(one.kind != "rvq" for one in grid.bottlenecks):
+        yield ("bottlenecks",), f"the network {network.kind!r} needs the bottleneck 'rvq'"
+    elif -(-SAMPLE_RATE // frames.hop_length) % network.stride:
+        count = -(-SAMPLE_RATE // frames.hop_length)
+        yield (
+            ("spectrogram", "hop_length"),
+            f"hop_length is {frames.hop_length}: a second has {count} frames, no multiple of the "
+            f"{network.stride} of a position: take 160, say",
+        )
+    if data.words and data.of == ["librispeech"]:
+        yield ("dataset", "words"), "librispeech has sentences, no words to choose: leave out words"
 
 
 def _without_tags(loc: tuple) -> tuple:
@@ -158,7 +206,10 @@ def _sentence(error: dict[str, Any], values: Any) -> str:
     if kind == "union_tag_invalid":
         return f"{tag} is {context['tag']!r} in {place[0]}: allowed are {context['expected_tags']}"
     if not isinstance(key, str):
-        key = f"{[part for part in place if isinstance(part, str)][-1]} number {key + 1}"
+        last = max(n for n, part in enumerate(place) if isinstance(part, str))
+        given = functools.reduce(lambda value, part: value[part], place[: last + 1], values)
+        number = f" number {key + 1}" if isinstance(given, list) else ""  # else a list of one
+        key = place[last] + number
     found = (
         {None: "null", True: "true", False: "false"}.get(found)
         if (found is None or isinstance(found, bool))

@@ -18,39 +18,46 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import models, processes, training
+from ..codec import Codec
 from ..codec.file import NAME
-from ..files import write_whole
-from ..training.runs import Run
+from ..features import Features
+from ..files import load_json, write_whole
+from ..training.runs import LAST, Run
 from . import data, folders, reading, samples
-from .build import build, loss_of
+from .build import build, codec_of, loss_of
 from .data import Split
 from .grid import Single, singles
-from .schema import Grid
+from .schema import ClipSet, Grid
 
 
 def train(
     grid: Grid,
     out: str | Path | None = None,
     *,
+    alone: bool = False,
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> Path:
     """Train every run of `grid` that is not done yet; returns the folder, runs/NAME if not given.
+
+    alone : the grid has one run, which goes into the folder itself
 
     Under `torchrun` or `accelerate launch` (after `processes.start`) all processes train each run
     together, and the first writes. Raises ValueError where the folder holds a run of the same name
     with another configuration, and KeyboardInterrupt after ctrl-C, when the epoch so far is kept.
     """
     out = Path(out) if out is not None else Path("runs") / grid.name
-    runs = singles(grid)
+    training.usable_device(device)  # or its refusal would come after all has been read
+    runs = [(single, out if alone else out / single.name) for single in singles(grid)]
     if processes.is_main():
-        for single in runs:
-            if (out / single.name).exists():
-                folders.open_run(single, out / single.name)
-        out.mkdir(parents=True, exist_ok=True)
-        write_whole(out / folders.GRID, reading.write(grid).encode())
+        for single, place in runs:
+            if place.exists():
+                folders.open_run(single, place)
+        if not alone:
+            out.mkdir(parents=True, exist_ok=True)
+            write_whole(out / folders.GRID, reading.write(grid).encode())
     processes.barrier()
-    left = [single for single in runs if not _is_done(single, out / single.name)]
+    left = [run for run in runs if not _is_done(*run)]
     processes.barrier()  # all have looked before one of them writes again
     show = progress and processes.is_main()
     bar = tqdm(
@@ -60,9 +67,9 @@ def train(
         mininterval=0.5,
         bar_format="{l_bar}{bar}| {n:.2f}/{total} runs {elapsed}<{remaining} {postfix}",
     )
-    sets = _sets(grid, show) if left else []
-    for n, single in enumerate(left, len(runs) - len(left)):
-        _train_one(single, out / single.name, *sets, device=device, tell=_teller(bar, n, single))
+    sets = _sets(left[0][0], show) if left else []
+    for n, (single, place) in enumerate(left, len(runs) - len(left)):
+        _train_one(single, place, *sets, device=device, tell=_teller(bar, n, single))
     bar.n = len(runs)
     bar.close()
     return out
@@ -70,15 +77,19 @@ def train(
 
 def _is_done(single: Single, folder: Path) -> bool:
     """Whether nothing is left to do; runs of sound by an older version lack their codec."""
-    complete = single.grid.sound is None or (folder / NAME).is_file()
+    complete = single.grid.spectrogram is None or (folder / NAME).is_file()
     return folders.is_finished(folder) and complete
 
 
-def _sets(grid: Grid, progress: bool) -> list[Split]:
+def _sets(single: Single, progress: bool) -> list[Split]:
     """Training and validation set; the first process goes ahead, in case it has to unpack them."""
     if not processes.is_main():
         processes.barrier()
-    sets = [data.load(grid, split, progress=progress) for split in ("train", "validation")]
+    codec = codec_of(single) if isinstance(single.grid.dataset, ClipSet) else None
+    sets = [
+        data.load(single.grid, split, codec=codec, progress=progress)
+        for split in ("train", "validation")
+    ]
     if processes.is_main():
         processes.barrier()
     return sets
@@ -102,13 +113,11 @@ def _train_one(
     if main:
         folders.open_run(single, folder)
         if folders.is_finished(folder):  # by an older version
-            _save_codec(*folders.load_model(folder), train, folder)
+            _save_codec(codec_of(*folders.load_model(folder)), train, folder)
     processes.barrier()
     if folders.is_finished(folder):
         return
-    settings = single.grid.training
-    model = build(single, train.inputs.shape[1])
-    per_epoch = math.ceil(len(train) / settings.batch)
+    codec, model, features, options = _prepared(single, train, folder)
     board = _Board(folder / "tensorboard")
 
     def report(run: Run) -> None:
@@ -118,31 +127,33 @@ def _train_one(
             board.add(run)
             tell(run)
 
+    settings = single.grid.training
     run = training.fit(
         model,
         train.inputs,
         validation.inputs,
+        features=features,
         out=folder,
-        steps=settings.epochs * per_epoch,
         batch_size=settings.batch,
         learning_rate=settings.learning_rate,
         loss=loss_of(single),
-        cosine=False,
-        clip_norm=None,
         seed=single.seed,
         device=device,
-        report_every=per_epoch,
         on_report=report,
         progress=False,
+        **options,
     )
     if run.stopped:
         board.close()
+        if main and codec is not None and features is not None:
+            _save_codec(codec, train, folder)  # so that what there is can be used
         raise KeyboardInterrupt
     if main:
         with processes.alone():  # the other processes wait at the barrier
-            board.picture(samples.save(model, validation, folder / "samples"), run.step)
-            if train.front is not None:
-                _save_codec(single, model, train, folder)
+            if features is None:
+                board.picture(samples.save(model, validation, folder / "samples"), run.step)
+            if codec is not None:
+                _save_codec(codec, train, folder)
         board.close()
         folders.describe(
             folder,
@@ -154,19 +165,56 @@ def _train_one(
     processes.barrier()
 
 
-def _save_codec(single: Single, model: models.Autoencoder, train: Split, folder: Path) -> None:
+def _prepared(
+    single: Single, train: Split, folder: Path
+) -> tuple[Codec | None, models.Autoencoder, Features | None, dict[str, Any]]:
+    """A run's codec and model at its start, features that `fit` applies, and its options for it."""
+    settings = single.grid.training
+    per_epoch = math.ceil(len(train) / settings.batch)
+    steps = settings.steps if settings.epochs is None else settings.epochs * per_epoch
+    options: dict[str, Any] = {"steps": steps, "minutes": settings.minutes}
+    options["report_every"] = settings.report_every or per_epoch
+    if not isinstance(single.grid.dataset, ClipSet):
+        model = build(single, train.inputs.shape[1])
+        codec = None if train.front is None else codec_of(single, model)
+        return codec, model, None, options | {"cosine": False, "clip_norm": None}
+    options["augment"] = training.shift_and_gain
+    if settings.start is not None:
+        codec = Codec.load(settings.start)
+        options["start"] = codec.identity().hex()
+        return codec, codec.model, codec.features, options
+    codec = codec_of(single)
+    codec.features = codec.features.fitted(train.inputs)
+    if isinstance(codec.model, models.VariableDepth) and not (folder / LAST).exists():
+        some = range(0, len(train), max(1, len(train) // 1500))
+        codec.model.start(codec.features.analyse(torch.stack([train.inputs[i] for i in some])))
+    return codec, codec.model, codec.features, options
+
+
+def _save_codec(codec: Codec, train: Split, folder: Path) -> None:
     """The model with its features and with tables of how often the training set has each code."""
-    codec = folders.codec_of(single, model.cpu())
-    grid = single.grid
-    codec.trained = {"grid": grid.name, "run": single.name, "dataset": grid.dataset.name}
+    dataset = folders.single_of(folder).grid.dataset
+    codec.model.cpu()
+    known, last = load_json(folder / "run.json"), folders.reports_of(folder)[-1]
+    before = codec.trained
+    codec.trained = {
+        "dataset": " ".join(getattr(dataset, "of", [dataset.name])),
+        "clips": len(train),
+        "steps": before.get("steps", 0) + last["step"],
+        "seconds": before.get("seconds", 0) + round(last["seconds"]),
+        "seed": known["seed"],
+        "versions": known["versions"],
+    }
     if codec.rates:
-        codec.fit_tables(list(train.segments[:: max(1, len(train) // 500)]))
+        waveforms = train.inputs if train.front is None else train.segments
+        some = range(0, len(train), max(1, len(train) // (500 if train.front else 3000)))
+        codec.fit_tables([waveforms[i] for i in some])
     codec.save(folder / NAME)
 
 
 def _teller(bar: Any, n: int, single: Single) -> Callable[[Run], None]:
     def tell(run: Run) -> None:
-        bar.n = n + run.step / run.settings["steps"]
+        bar.n = n + run.share_done(run.seconds)
         bar.set_postfix_str(
             f"{single.name}, epoch {run.history[-1]['epoch']:g}, validation error "
             f"{run.history[-1]['validation_error']:.5f}",

@@ -83,6 +83,18 @@ class NoteSet(_Set):
     sources: Names | None = None
 
 
+class ClipSet(_Set):
+    """Seconds of speech from one or several sets, all at one level, for training at `speeds` too.
+
+    words: which; null for what each set gives by itself. librispeech has sentences.
+    """
+
+    name: Literal["clips"]
+    of: Names
+    words: Names | None = None
+    speeds: list[Annotated[float, Field(ge=0.5, le=2)]] = []
+
+
 class RecordingSet(_Set):
     """Recordings of any length, cut into segments."""
 
@@ -114,6 +126,19 @@ class LogMel(_Spectrogram):
     n_mels: Count = 80
 
 
+class MelFrames(_Section):
+    """Mel decibels of sound of any length, brought to mean 0 and deviation 1.
+
+    contrast: of the post-filter between decoder and sound (`vqlab.features.sharpen`).
+    """
+
+    kind: Literal["mel_frames"]
+    n_fft: Count = 512
+    hop_length: Count = 160
+    n_mels: Count = 80
+    contrast: Share = 0.0
+
+
 class PictureNetwork(_Section):
     """Convolutions along both axes of a picture, with so many units (the thesis's model)."""
 
@@ -131,12 +156,35 @@ class FrameNetwork(_Section):
     decoder_blocks: Count = 4
 
 
+class SpeechNetwork(_Section):
+    """`vqlab.models.speech`, for mel frames and a residual quantiser."""
+
+    kind: Literal["speech"]
+    width: Count = 256
+    stride: Count = 2
+    decoder_blocks: Count = 6
+
+
+class VariableSpeechNetwork(_Section):
+    """`vqlab.models.variable_speech`, whose positions differ in depth."""
+
+    kind: Literal["variable_speech"]
+    width: Count = 256
+    stride: Count = 4
+    encoder_blocks: Count = 3
+    decoder_blocks: Count = 8
+    fine_blocks: Count = 2
+
+
+Loss = Literal["sum", "mean", "mel", "loud_mel"]
+
+
 class _Bottleneck(_Section):
     """label: goes into the runs' names. seeds: instead of the training's.
 
-    loss: of a reconstruction, squared error "sum"med over an item or its "mean" over all values;
-    the bottleneck's own loss is added. beta, decay, start, restart_below: see
-    `vqlab.quantize.VectorQuantizer`.
+    loss: of a reconstruction, squared error "sum"med over an item or its "mean" over all values, or
+    `vqlab.training.mel_loss` or `loud_mel_loss`; the bottleneck's own loss is added. beta, decay,
+    start, restart_below: see `vqlab.quantize.VectorQuantizer`.
     """
 
     label: Name | None = None
@@ -148,7 +196,7 @@ class Ae(_Bottleneck):
 
     kind: Literal["ae"]
     D: Dims
-    loss: Literal["sum", "mean"] = "sum"
+    loss: Loss = "sum"
 
 
 class Vae(_Bottleneck):
@@ -157,7 +205,7 @@ class Vae(_Bottleneck):
     kind: Literal["vae"]
     D: Dims
     beta: Annotated[float, Field(ge=0, lt=math.inf)] = 1.0
-    loss: Literal["sum", "mean"] = "sum"
+    loss: Loss = "sum"
 
 
 class Vq(_Bottleneck):
@@ -170,14 +218,18 @@ class Vq(_Bottleneck):
     decay: Share | None = 0.99
     start: Literal["uniform", "kmeans"] = "uniform"
     restart_below: Share = 0.0
-    loss: Literal["sum", "mean"] = "mean"
+    loss: Loss = "mean"
 
 
 class Rvq(Vq):
-    """Residual quantiser: so many stages of K codes."""
+    """Residual quantiser: so many stages of K codes.
+
+    dropout: how often an item of a batch uses fewer, so that these sound as well.
+    """
 
     kind: Literal["rvq"]  # type: ignore[assignment]
     stages: Stages
+    dropout: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class Fsq(_Bottleneck):
@@ -189,7 +241,7 @@ class Fsq(_Bottleneck):
         BeforeValidator(lambda v: [v] if isinstance(v, list) and _plain(v) else v),
         Field(min_length=1),
     ]
-    loss: Literal["sum", "mean"] = "mean"
+    loss: Loss = "mean"
 
 
 def _plain(values: list) -> bool:
@@ -197,9 +249,17 @@ def _plain(values: list) -> bool:
 
 
 class Training(_Section):
-    """batch: items a step, over all processes together. Adam, with a rate that stays the same."""
+    """epochs, steps or minutes: how long. batch: items a step, over all processes together.
 
-    epochs: Count
+    Adam: with a rate that stays the same, or, for clips, falls along a cosine. start: a codec whose
+    weights these begin with. report_every: steps; null for an epoch.
+    """
+
+    epochs: Count | None = None
+    steps: Count | None = None
+    minutes: Positive | None = None
+    start: str | None = None
+    report_every: Count | None = None
     batch: Count = 16
     learning_rate: Positive = 2e-4
     seeds: Seeds = [0]
@@ -217,9 +277,14 @@ class Grid(_Section):
     """A whole file. A grid with one value in each list is one run."""
 
     name: Name
-    dataset: Annotated[PictureSet | WordSet | NoteSet | RecordingSet, Field(discriminator="name")]
-    spectrogram: Annotated[Stft | LogMel, Field(discriminator="kind")] | None = None
-    network: Annotated[PictureNetwork | FrameNetwork, Field(discriminator="kind")]
+    dataset: Annotated[
+        PictureSet | WordSet | NoteSet | ClipSet | RecordingSet, Field(discriminator="name")
+    ]
+    spectrogram: Annotated[Stft | LogMel | MelFrames, Field(discriminator="kind")] | None = None
+    network: Annotated[
+        PictureNetwork | FrameNetwork | SpeechNetwork | VariableSpeechNetwork,
+        Field(discriminator="kind"),
+    ]
     bottlenecks: Annotated[
         list[Annotated[Ae | Vae | Vq | Rvq | Fsq, Field(discriminator="kind")]],
         Field(min_length=1),
@@ -229,7 +294,7 @@ class Grid(_Section):
 
 
 TAGGED = (
-    PictureSet, WordSet, NoteSet, RecordingSet, Stft, LogMel, PictureNetwork, FrameNetwork,
-    Ae, Vae, Vq, Rvq, Fsq,
+    PictureSet, WordSet, NoteSet, ClipSet, RecordingSet, Stft, LogMel, MelFrames, PictureNetwork,
+    FrameNetwork, SpeechNetwork, VariableSpeechNetwork, Ae, Vae, Vq, Rvq, Fsq,
 )  # fmt: skip
 """The sections that come in several forms, told apart by `name` or `kind`."""

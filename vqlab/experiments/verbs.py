@@ -9,25 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .. import processes
-from . import evaluate, folders, is_experiment, predict, reading, run
-
-
-def train(options: argparse.Namespace) -> None:
-    """Train the grid of `options.file`, in one process or in all that torchrun started."""
-    _refuse_others(options, "file", "out", "device", "threads")
-    grid = reading.read(reading.find(options.file))
-    processes.start()
-    try:
-        out = run.train(grid, options.out, device=options.device)
-        if processes.is_main():
-            for note in folders.notes_in(out):
-                print(note)
-            count = len(folders.runs_in(out))
-            print(f"{count} runs are in {out}; their test error: python -m vqlab evaluate {out}")
-        processes.barrier()  # no process leaves while another still talks to it
-    finally:
-        processes.stop()
+from . import evaluate, is_experiment, predict
 
 
 def measure(options: argparse.Namespace) -> None:

@@ -239,7 +239,7 @@ def fit(
     try:
         while True:
             run.stopped, seconds = _agreed(interrupts.seen, clock() - started)
-            done = _share_done(run, seconds)
+            done = run.share_done(seconds)
             if run.stopped or done >= 1:
                 break
             if cosine:
@@ -266,7 +266,7 @@ def fit(
                 processes.copy_from_main(model)  # its codebook learned without the others'
             run.step += 1
             meter.add(means[0], means[1], quantized, weight)
-            bar.n = min(1.0, _share_done(run, clock() - started))
+            bar.n = min(1.0, run.share_done(clock() - started))
             bar.set_postfix_str(meter.line(run, features), refresh=False)
             bar.update(0)
             if run.step % report_every == 0:
@@ -347,9 +347,3 @@ class _Interrupts:
     def end(self) -> None:
         if self.ours:
             signal.signal(signal.SIGINT, self.before)
-
-
-def _share_done(run: Run, seconds: float) -> float:
-    if run.settings["steps"] is not None:
-        return run.step / run.settings["steps"]
-    return seconds / (60 * run.settings["minutes"])

@@ -20,6 +20,9 @@ from ..features import Features
 from ..files import append_text, load_json, load_tensors, save_tensors, write_whole
 from ..quantize import CodebookStats, Quantized
 
+LAST = "last.safetensors"
+"""All that a later call needs to go on."""
+
 
 @dataclass
 class Run:
@@ -38,6 +41,12 @@ class Run:
     step: int = 0
     seconds: float = 0.0
     stopped: bool = False
+
+    def share_done(self, seconds: float) -> float:
+        """How much of the budget is used up after these seconds, from 0 to 1."""
+        if self.settings["steps"] is not None:
+            return self.step / self.settings["steps"]
+        return seconds / (60 * self.settings["minutes"])
 
     @property
     def best(self) -> dict[str, Any]:
@@ -111,7 +120,7 @@ def save_checkpoint(
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
     metadata = {"step": run.step, "seconds": run.seconds, "history": run.history}
-    save_tensors(tensors, folder / "last.safetensors", {"run": json.dumps(metadata)})
+    save_tensors(tensors, folder / LAST, {"run": json.dumps(metadata)})
 
 
 def open_folder(run: Run, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -119,7 +128,7 @@ def open_folder(run: Run, folder: Path, model: nn.Module, optimizer: torch.optim
     writes = processes.is_main()
     if writes:
         folder.mkdir(parents=True, exist_ok=True)
-    described, last = folder / "run.json", folder / "last.safetensors"
+    described, last = folder / "run.json", folder / LAST
     settings = json.loads(json.dumps(run.settings))
     if not last.exists():
         if writes:
