@@ -6,6 +6,9 @@ import hashlib
 import importlib
 import io
 import math
+import os
+import subprocess
+import sys
 import tarfile
 import threading
 import wave
@@ -14,10 +17,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from _support import ROOT
 
 from vqlab import datasets
-from vqlab.datasets.archives import fetch, refuse_harmful, unpack
-from vqlab.datasets.download import CHECKSUMS
+from vqlab.datasets.archives import COMPLETE, alone, fetch, unpack
 
 downloads = importlib.import_module("vqlab.datasets.download")  # the function has its name
 
@@ -47,6 +50,12 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int =
     return entry
 
 
+def timed(mtime: str) -> tarfile.TarInfo:
+    entry = member("late.wav")
+    entry.pax_headers = {"mtime": mtime}
+    return entry
+
+
 def archive(*extra: tarfile.TarInfo) -> bytes:
     """A set in the layout of the official archive, with `extra` at its end."""
     file = io.BytesIO()
@@ -72,6 +81,7 @@ class Server:
         self.asked: list[str] = []
         self.knows_range = True
         self.wrong_start = False
+        self.kind, self.tells_length = "", True
         self.breaks_after: list[int] = []  # bytes sent before the connection is closed, per request
         self.status: int | None = None
         self.ranges: list[str | None] = []
@@ -97,7 +107,10 @@ class Server:
                     self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
                 else:
                     self.send_response(200)
-                self.send_header("Content-Length", str(total - start))
+                if server.kind:
+                    self.send_header("Content-Type", server.kind)
+                if server.tells_length:
+                    self.send_header("Content-Length", str(total - start))
                 self.end_headers()
                 end = start + server.breaks_after.pop(0) if server.breaks_after else total
                 self.wfile.write(content[start:end])
@@ -127,7 +140,13 @@ def get(server: Server, root: Path, sha256: str | None = None) -> Path:
 
 
 def files(root: Path) -> list[str]:
-    return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if not p.is_dir())
+    found = (p for p in root.rglob("*") if not p.is_dir() and p.name != COMPLETE)
+    return sorted(p.relative_to(root).as_posix() for p in found)
+
+
+def unpack_to(archive: Path, target: Path, *, most_bytes: int = 1 << 30, most_files: int = 100):
+    with alone(target) as work:
+        unpack(archive, work, target, inside=None, most_bytes=most_bytes, most_files=most_files)
 
 
 def part(root: Path) -> Path:
@@ -178,6 +197,55 @@ def test_a_part_from_another_place_is_never_glued(server, tmp_path):
     assert part(tmp_path).read_bytes() == before
 
 
+def portal(server: Server, *, kind: str = "", length: bool = True) -> None:
+    server.knows_range, server.kind, server.tells_length = False, kind, length
+    server.content = b"<html>Please accept the terms of this hotel</html>" * 90
+
+
+@pytest.mark.parametrize("kind, length", [("text/html", True), ("", True), ("text/html", False)])
+def test_a_portals_page_does_not_cost_what_was_there(server, tmp_path, kind, length):
+    half = GOOD[: len(GOOD) // 2]
+    part(tmp_path).write_bytes(half)
+    portal(server, kind=kind, length=length)
+    with pytest.raises(ConnectionError, match="another file came|differs from what is here"):
+        get(server, tmp_path, GOOD_SHA256)
+    assert part(tmp_path).read_bytes() == half
+
+
+def test_a_page_that_says_neither_what_nor_how_long_is_told_by_its_bytes(server, tmp_path):
+    half = GOOD[: len(GOOD) // 2]
+    part(tmp_path).write_bytes(half)
+    portal(server, length=False)
+    with pytest.raises(ConnectionError, match=r"differs from what is here.* 0\.\d MB are kept"):
+        get(server, tmp_path, GOOD_SHA256)
+    assert part(tmp_path).read_bytes() == half
+
+
+def test_no_more_than_the_known_size_is_written(server, tmp_path):
+    file = tmp_path / "a.part"
+    with pytest.raises(ConnectionError, match=f"{len(GOOD)} bytes, not 1000"):
+        fetch(server.url, file, 1000)
+    assert not file.exists()
+    server.tells_length = False
+    with pytest.raises(ConnectionError, match="more came than the file has"):
+        fetch(server.url, file, 1000)
+    assert file.stat().st_size <= 1000
+
+
+def test_a_whole_part_of_the_known_size_asks_for_nothing(server, tmp_path):
+    (tmp_path / "a.part").write_bytes(GOOD)
+    fetch(server.url, tmp_path / "a.part", len(GOOD))
+    assert server.ranges == []
+
+
+def test_an_archive_of_ones_own_that_is_not_the_set_is_left(tmp_path):
+    own = tmp_path / "speech_commands_v0.02.tar.gz"
+    own.write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match="left as it is"):
+        datasets.download(root=tmp_path, url="http://127.0.0.1:9/none", sha256=GOOD_SHA256)
+    assert own.read_bytes() == b"mine"
+
+
 def test_a_connection_that_breaks_is_taken_up_at_once(server, tmp_path):
     third = len(GOOD) // 3
     server.breaks_after = [third, third]
@@ -224,14 +292,14 @@ def test_a_header_of_a_gigabyte_is_refused_before_it_is_read(tmp_path):
         for _ in range(40):
             file.write(bytes(1 << 20))
     with pytest.raises(ValueError, match="a header of 1,073,741,824 bytes"):
-        unpack(tmp_path / "a.tar.gz", tmp_path / "set")
+        unpack_to(tmp_path / "a.tar.gz", tmp_path / "set")
     assert [path.name for path in tmp_path.iterdir()] == ["a.tar.gz"]
 
 
 def test_an_interrupted_unpacking_does_not_count_as_the_set(server, tmp_path):
     left = tmp_path / "SpeechCommands" / ".speech_commands_v0.02.unpacking"
-    left.mkdir(parents=True)
-    (left / "stray.wav").write_bytes(b"half")
+    (left / "new").mkdir(parents=True)
+    (left / "new" / "stray.wav").write_bytes(b"half")
     target = get(server, tmp_path)
     assert not (target / "stray.wav").exists() and not left.exists()
 
@@ -240,7 +308,7 @@ def test_an_incomplete_set_that_is_not_ours_is_left_as_it_is(tmp_path):
     clip = tmp_path / "SpeechCommands/speech_commands_v0.02/right/aaaa_nohash_0.wav"
     clip.parent.mkdir(parents=True)
     clip.write_bytes(sound(0))
-    with pytest.raises(FileExistsError, match="1 of 105,829 clips"):
+    with pytest.raises(FileExistsError, match="1 of 105,829 files"):
         datasets.download("speech_commands", root=tmp_path)
     assert clip.read_bytes() == sound(0)
 
@@ -261,6 +329,14 @@ HARMFUL = {
     "a Windows drive": member("C:/evil.txt", size=4),
     "a symbolic link": member("evil", tarfile.SYMTYPE, "/etc/passwd"),
     "a hard link": member("evil", tarfile.LNKTYPE, "right/aaaa_nohash_0.wav"),
+    "holes": member("right/holes.wav", tarfile.GNUTYPE_SPARSE),
+    "a time in the far future": timed("1e300"),
+    "no time": timed("nan"),
+    "a time before all": timed("-5"),
+    "folders without end": member("a/" * 2000 + "deep.wav"),
+    "a name nobody needs": member("a" * 300),
+    "a file as a folder": member("right/aaaa_nohash_0.wav/in.wav"),
+    "a folder as a file": member("right"),
     "a device": member("evil", tarfile.CHRTYPE),
     "a pipe": member("evil", tarfile.FIFOTYPE),
 }
@@ -270,18 +346,82 @@ HARMFUL = {
 def test_a_harmful_archive_is_refused_and_nothing_is_left(server, tmp_path, harmful):
     server.content = archive(harmful)
     root = tmp_path / "deep" / "root"
-    with pytest.raises(ValueError, match="nothing was unpacked"):
+    with pytest.raises(ValueError, match=r"cannot be unpacked: .*\. Nothing was unpacked\."):
         get(server, root)
     assert files(tmp_path) == []
-    with pytest.raises(ValueError):  # by our own rule, before tarfile's
-        refuse_harmful(harmful)
+
+
+def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """A member's header as tarfile would not write it: any size, by base 256."""
+    raw = bytearray(member(name, kind).tobuf(tarfile.GNU_FORMAT))
+    raw[124:136] = (size % (1 << 96)).to_bytes(12, "big") if size < 0 else b"%011o\0" % size
+    raw[148:156] = b"        "
+    raw[148:156] = b"%06o\0 " % sum(raw)
+    return bytes(raw)
+
+
+def pax(text: bytes) -> bytes:
+    """A header with keywords for the member that follows."""
+    return header("pax", len(text), tarfile.XHDTYPE) + text + bytes(-len(text) % 512)
+
+
+HOLES = b"22 GNU.sparse.major=0\n22 GNU.sparse.minor=1\n22 GNU.sparse.map=0,1\n"
+HOLES += b"31 GNU.sparse.size=2000000000\n"
+FORGED = {
+    "a negative size": (header("a.wav", -512), "impossible size"),
+    "a name's negative size": (header("x", -1024, tarfile.GNUTYPE_LONGNAME), "header"),
+    "a chain of headers": (pax(b"9 a=b\nc\n") * 3000, "recursion"),
+    "five thousand digits": (pax(b"9" * 5000 + b" path=a\n") + header("a", 0), "unpacked"),
+    "2 GB of holes": (pax(HOLES) + header("a", 0), "neither a plain file"),
+    "a name with a zero": (pax(b"14 path=a\0b.w\n") + header("a", 0), "no name"),
+}
+
+
+@pytest.mark.parametrize("content, said", FORGED.values(), ids=FORGED.keys())
+def test_a_forged_header_is_one_sentence_and_nothing_is_left(tmp_path, content, said):
+    (tmp_path / "a.tar").write_bytes(content + bytes(2048))
+    with pytest.raises(ValueError, match=said):
+        unpack_to(tmp_path / "a.tar", tmp_path / "set")
+    assert os.listdir(tmp_path) == ["a.tar"]
+
+
+def test_a_header_may_have_64_kb_and_no_more(tmp_path):
+    for size, fits in ((60_000, True), (70_000, False)):
+        entry = member("a.wav")
+        entry.pax_headers = {"comment": "x" * size}
+        with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+            tar.addfile(entry)
+        if fits:
+            unpack_to(tmp_path / "a.tar", tmp_path / f"set {size}")
+        else:
+            with pytest.raises(ValueError, match="a header of 70,"):
+                unpack_to(tmp_path / "a.tar", tmp_path / f"set {size}")
+
+
+def test_what_comes_out_has_the_permissions_and_the_time_of_here(tmp_path):
+    entry = member("run.sh", size=1)
+    entry.mode, entry.mtime, entry.uid = 0o4777, 86_400, 12_345
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.addfile(entry, io.BytesIO(b"x"))
+    unpack_to(tmp_path / "a.tar", tmp_path / "set")
+    found = (tmp_path / "set" / "run.sh").stat()
+    assert not found.st_mode & 0o7111 and found.st_uid == os.getuid()
+    assert found.st_mtime > 1e9
+
+
+def test_a_mark_says_how_many_files_are_there_when_all_are(tmp_path):
+    packed = tmp_path / "a.tar.gz"
+    packed.write_bytes(GOOD)
+    unpack_to(packed, tmp_path / "set")
+    size = sum(map(len, FILES.values()))
+    assert (tmp_path / "set" / COMPLETE).read_text() == f"5 files of {size} bytes from a.tar.gz\n"
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
     packed = tmp_path / "a.tar.gz"
     packed.write_bytes(archive(member("zeros", size=5_000_000)))
     with pytest.raises(ValueError, match="more than 1,000,000 bytes"):
-        unpack(packed, tmp_path / "set", most_bytes=1_000_000)
+        unpack_to(packed, tmp_path / "set", most_bytes=1_000_000)
     assert files(tmp_path) == ["a.tar.gz"]
 
 
@@ -290,7 +430,7 @@ def test_a_damaged_archive_is_one_sentence(tmp_path, content):
     packed = tmp_path / "a.tar.gz"
     packed.write_bytes(content)
     with pytest.raises(ValueError, match=r"a\.tar\.gz cannot be unpacked"):
-        unpack(packed, tmp_path / "set")
+        unpack_to(packed, tmp_path / "set")
     assert files(tmp_path) == ["a.tar.gz"]
 
 
@@ -298,9 +438,9 @@ def test_checksums_are_those_of_torchaudio():
     from torchaudio.datasets import speechcommands
 
     theirs = speechcommands._CHECKSUMS
-    for version, ours in CHECKSUMS.items():
+    for version, ours in downloads._SPEECH.items():
         address = f"http://download.tensorflow.org/data/speech_commands_{version}.tar.gz"
-        assert theirs[address] == ours
+        assert ours.checksum == theirs[address]
 
 
 @pytest.mark.parametrize(
@@ -330,6 +470,37 @@ def test_a_warning_says_when_load_will_look_elsewhere_first(server, tmp_path, mo
     assert target.is_relative_to(tmp_path / "cache")
 
 
+# Two at once
+
+UNPACKER = """
+import sys
+from pathlib import Path
+from vqlab.datasets.archives import unpacked
+for line in sys.stdin:
+    place = unpacked(Path(line.strip()), "set", most_bytes=1 << 30, most_files=10_000)
+    print(sum(1 for _ in place.rglob("*.wav")), flush=True)
+"""
+
+
+def test_two_unpackers_at_once_leave_one_whole_set(tmp_path):
+    content = packed("set", {f"{n:03}.wav": bytes([n % 256]) * 100 for n in range(500)})
+    command = [sys.executable, "-W", "ignore", "-c", UNPACKER]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    both = [subprocess.Popen(command, text=True, cwd=ROOT, **pipes) for _ in range(2)]
+    for n in range(5):
+        place = tmp_path / str(n)
+        place.mkdir()
+        (place / "set.tar.gz").write_bytes(content)
+        for one in both:
+            one.stdin.write(f"{place / 'set.tar.gz'}\n")
+            one.stdin.flush()
+        assert [one.stdout.readline() for one in both] == ["500\n", "500\n"]
+        assert sorted(os.listdir(place)) == ["set", "set.tar.gz"]
+    for one in both:
+        one.communicate(timeout=60)
+        assert one.returncode == 0
+
+
 # NSynth, CIFAR-10, MNIST
 
 
@@ -345,9 +516,10 @@ def known(monkeypatch, table: dict, key: str, content: bytes, algorithm: str, co
     """Let the set be a small one: its checksum, its number of files, its room on disk."""
     small = dataclasses.replace(
         table[key],
-        checksum=f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}",
+        checksum=hashlib.new(algorithm, content).hexdigest(),
+        size=len(content),
         files=(table[key].files[0], count),
-        needs=1000,
+        content=1000,
     )
     monkeypatch.setitem(table, key, small)
 
@@ -375,6 +547,8 @@ def test_a_part_of_nsynth_is_checked_by_its_md5_unpacked_and_loaded(server, tmp_
 def test_a_wrong_md5_is_refused_and_nothing_is_left(server, tmp_path, monkeypatch):
     server.content = packed("nsynth-test", NOTES)
     monkeypatch.setattr(downloads, "_need_room", lambda *_: None)
+    here = dataclasses.replace(downloads._NSYNTH["test"], size=len(server.content))
+    monkeypatch.setitem(downloads._NSYNTH, "test", here)
     wrong = hashlib.md5(server.content).hexdigest()
     with pytest.raises(ValueError, match=f"MD5 {wrong}, not 5e6f8719bf7e16ad"):
         datasets.download("nsynth", split="test", root=tmp_path, url=server.url)
@@ -398,7 +572,7 @@ def test_an_incomplete_nsynth_is_left_as_it_is(tmp_path):
     clip = tmp_path / "nsynth" / "nsynth-test" / "audio" / "reed_acoustic_011-060-050.wav"
     clip.parent.mkdir(parents=True)
     clip.write_bytes(sound(0))
-    with pytest.raises(FileExistsError, match="1 of 4,096 notes"):
+    with pytest.raises(FileExistsError, match="1 of 4,096 files"):
         datasets.download("nsynth", split="test", root=tmp_path)
     assert clip.read_bytes() == sound(0)
 
@@ -422,7 +596,7 @@ def test_cifar_is_downloaded_unpacked_and_loaded(server, tmp_path):
     assert files(target) == sorted(names)
     assert len(datasets.load_pictures("cifar10", "train", root=tmp_path)) == 4
     (target / "data_batch_2.bin").unlink()
-    with pytest.raises(FileExistsError, match="5 of 6 batches"):
+    with pytest.raises(FileExistsError, match="5 of 6 files"):
         datasets.download("cifar10", root=tmp_path, url=server.url)
 
 
@@ -434,12 +608,13 @@ def idx(*sizes: int) -> bytes:
 def test_mnist_is_four_files_each_of_them_checked(server, tmp_path, monkeypatch):
     for name in downloads._MNIST_FILES:
         content = idx(*((12, 28, 28) if "images" in name else (12,)))
-        server.files[f"{name}.gz"] = content
-        monkeypatch.setitem(downloads._MNIST_FILES, name, hashlib.sha256(content).hexdigest())
+        server.files[name] = content
+        known = len(content), hashlib.sha256(content).hexdigest()
+        monkeypatch.setitem(downloads._MNIST_FILES, name, known)
     url = server.url.removesuffix("/set.tar.gz")
     for _ in range(2):  # the second time nothing is asked for
         assert datasets.download("mnist", root=tmp_path, url=url) == tmp_path / "mnist"
-    assert server.asked == [f"{name}.gz" for name in downloads._MNIST_FILES]
+    assert server.asked == [*downloads._MNIST_FILES]
     assert len(datasets.load_pictures("mnist", "train", root=tmp_path)) == 10
     (tmp_path / "mnist" / server.asked[2]).write_bytes(b"another file")
     with pytest.raises(FileExistsError, match="t10k-images.*left as it is"):
@@ -447,25 +622,30 @@ def test_mnist_is_four_files_each_of_them_checked(server, tmp_path, monkeypatch)
 
 
 def test_a_wrong_file_of_mnist_is_not_kept(server, tmp_path):
+    with pytest.raises(ConnectionError, match="another file came"):
+        datasets.download("mnist", root=tmp_path, url=server.url)
+    server.content = bytes(downloads._KNOWN["train-images-idx3-ubyte"][0])
     with pytest.raises(ValueError, match="train-images-idx3-ubyte.gz has the SHA-256"):
         datasets.download("mnist", root=tmp_path, url=server.url)
     assert files(tmp_path) == []
 
 
 def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(server, tmp_path, monkeypatch):
-    large = dataclasses.replace(downloads._CIFAR, needs=10**18)
+    large = dataclasses.replace(downloads._CIFAR, content=10**18)
     monkeypatch.setattr(downloads, "_CIFAR", large)
-    with pytest.raises(OSError, match=r"needs 1000000000\.0 GB of disk.*Make room"):
+    with pytest.raises(OSError, match=r"needs 1000000000\.\d GB of disk.*Make room"):
         datasets.download("cifar10", root=tmp_path, url=server.url)
     assert server.ranges == []
 
 
-def test_checksums_have_the_length_of_their_algorithm():
+def test_every_archive_has_a_checksum_a_size_and_a_safe_address():
     archives = [*downloads._SPEECH.values(), *downloads._NSYNTH.values(), downloads._CIFAR]
-    found = [archive.checksum.split(":") for archive in archives]
-    found += [["sha256", value] for value in downloads._MNIST_FILES.values()]
-    for algorithm, value in found:
-        assert len(bytes.fromhex(value)) == hashlib.new(algorithm).digest_size
+    found = [(archive.size, archive.checksum) for archive in archives]
+    for size, checksum in [*found, *downloads._MNIST_FILES.values()]:
+        assert 4_000 < size < 24e9 and len(bytes.fromhex(checksum)) in (16, 32)
+    assert len(downloads._KNOWN) == len(found) + 4
+    assert all(archive.url.startswith("https://") for archive in archives)
+    assert downloads._MNIST.startswith("https://")
 
 
 def test_the_command_line_takes_the_set_and_the_split(tmp_path, capsys):
@@ -474,6 +654,6 @@ def test_the_command_line_takes_the_set_and_the_split(tmp_path, capsys):
     folder = tmp_path / "nsynth" / "nsynth-test"
     folder.mkdir(parents=True)
     assert main(["download", "nsynth", "--split", "test", "--root", str(tmp_path)]) == 2
-    assert "holds 0 of 4,096 notes" in capsys.readouterr().err
+    assert "holds 0 of 4,096 files" in capsys.readouterr().err
     assert main(["download", "mnist", "--version", "v0.01", "--root", str(tmp_path)]) == 2
     assert "version is for speech_commands" in capsys.readouterr().err

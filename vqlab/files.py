@@ -146,6 +146,31 @@ def written_place(path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Pat
     return place
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Have `folder`, which is made where it is absent, for this process alone.
+
+    Another process that has it is waited for, with a warning. A killed one has nothing any more:
+    the system gives back its lock on the file `.lock` in the folder.
+    """
+    mark = folder / ".lock"
+    while True:
+        folder.mkdir(parents=True, exist_ok=fcntl is not None)
+        try:
+            handle = os.open(mark, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        except FileNotFoundError:
+            continue  # the other one has just removed its folder
+        with os.fdopen(handle, "w") as file:
+            try:
+                _lock(file)
+            except BlockingIOError:
+                warnings.warn(f"Another process works in {folder}; it is waited for.", stacklevel=4)
+                _lock(file, wait=True)
+            if mark.exists() and os.path.samestat(os.fstat(handle), mark.stat()):
+                yield
+                return
+
+
 def append_text(path: Path, text: str) -> None:
     """Add `text` to a file of a run's folder. Raises ValueError where it is a link."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
@@ -189,9 +214,9 @@ def _sweep(place: Path) -> None:
                     path.unlink()
 
 
-def _lock(file: IO[bytes]) -> None:
+def _lock(file: IO[Any], *, wait: bool = False) -> None:
     if fcntl is not None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:

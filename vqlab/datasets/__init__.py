@@ -78,13 +78,10 @@ def load(
         raise ValueError(f"families and sources are for nsynth and notes; {name!r} has words.")
     if name in ("nsynth", "notes") and words is not None:
         raise ValueError(f"{name!r} has no words; choose by families=… and sources=….")
-    if words is None:
-        words = "right" if name == "speech_commands" else "all"
-    chosen = None if words == "all" else [words] if isinstance(words, str) else list(words)
-    if chosen is not None and "all" in chosen:
-        chosen = None
+    if words is None and name == "speech_commands":
+        words = "right"
     if name == "speech_commands":
-        found = speech_commands.index(split, root=root, words=chosen, version=version)
+        found = speech_commands.index(split, root=root, words=words, version=version)
     elif name == "nsynth":
         found = nsynth.index(split, root=root, families=families, sources=sources)
     elif name == "notes":
@@ -99,11 +96,11 @@ def load(
     elif name == "voices":
         if split != "all":
             raise ValueError("The voices are too few to split; give split='all'.")
-        found = folder.index("all", root=bundled("voices"), words=chosen)
+        found = folder.index("all", root=bundled("voices"), words=words)
     elif name == "words":
-        found = bundled_words.index(split, root=root, words=chosen)
+        found = bundled_words.index(split, root=root, words=words)
     else:
-        found = folder.index(split, root=root, words=chosen)
+        found = folder.index(split, root=root, words=words)
     entries, classes, notes = found
     if not entries:
         raise ValueError(

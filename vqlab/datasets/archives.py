@@ -1,13 +1,14 @@
 """Fetch a file over the network, check it, and unpack it safely.
 
 The one idea: nothing is there under its final name before it is whole. A file grows under a name
-ending in `.part`, where the next attempt goes on; an archive is unpacked under another name and
-renamed at the end. So an interrupted download loses nothing, and a wrong or harmful archive leaves
-nothing behind.
+ending in `.part`, where the next attempt goes on; an archive is unpacked in a folder of its own,
+which one process has at a time, and is renamed at the end. So an interrupted download loses
+nothing, and a wrong or harmful archive leaves nothing behind.
 """
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import http.client
@@ -16,7 +17,10 @@ import shutil
 import tarfile
 import urllib.error
 import urllib.request
-from pathlib import Path, PurePosixPath, PureWindowsPath
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -25,37 +29,37 @@ from .. import files
 
 _BLOCK = 1 << 20
 _TRIES = 5
-MOST_BYTES = 8 << 30  # unpacked, Speech Commands takes 3.5 GB
-MOST_FILES = 200_000
-# tarfile's own rules, in Python from 3.11.4 on; `refuse_harmful` is at least as strict.
-_FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+_MOST_HEADER = 1 << 16  # also the largest piece of a file's content that tarfile asks for
+COMPLETE = ".complete"
+"""A file in every folder that was unpacked whole; its first word is the number of the others."""
 
 
-def fetch(url: str, part: Path) -> None:
+def fetch(url: str, part: Path, size: int | None = None) -> None:
     """Download `url` into `part`, going on where an earlier attempt stopped.
 
+    size : bytes of the file, where they are known; nothing longer or shorter is taken
     Raises ConnectionError with one sentence; what has arrived stays for the next attempt.
     """
     reason: object = ""
     for _ in range(_TRIES):
-        before = part.stat().st_size if part.exists() else 0
+        before = _bytes_of(part)
         try:
-            if _fetch_once(url, part):
+            if before == size or _fetch_once(url, part, size):
                 return
             reason = "the connection was closed"
         except urllib.error.HTTPError as error:
-            if error.code == 416 and before:  # more is here than the server has: begin again
-                part.unlink()
-                continue
+            if error.code == 416 and before and size is None:
+                return  # the server has no more than is here; the checksum tells whether it is it
             reason = f"the server answered {error.code} {error.reason}"
+            reason += f" (if {part} is not a part of it, delete that)" if before else ""
             break
         except urllib.error.URLError as error:
             reason = error.reason
         except (OSError, http.client.HTTPException) as error:
             reason = error
-        if (part.stat().st_size if part.exists() else 0) <= before:
+        if _bytes_of(part) <= before:
             break  # nothing came: trying again at once will not help
-    here = part.stat().st_size if part.exists() else 0
+    here = _bytes_of(part)
     raise ConnectionError(
         f"Could not download {url}: {reason}. "
         + (f"{here / 1e6:.1f} MB are kept in {part}; " if here else "")
@@ -63,9 +67,13 @@ def fetch(url: str, part: Path) -> None:
     )
 
 
-def _fetch_once(url: str, part: Path) -> bool:
+def _bytes_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _fetch_once(url: str, part: Path, size: int | None) -> bool:
     """One request; True when the file is whole."""
-    here = part.stat().st_size if part.exists() else 0
+    here = _bytes_of(part)
     request = urllib.request.Request(url, headers={"User-Agent": "vqlab"})
     if here:
         request.add_header("Range", f"bytes={here}-")
@@ -76,111 +84,157 @@ def _fetch_once(url: str, part: Path) -> bool:
         if answer.status == 206 and not resumed:
             raise http.client.HTTPException(f"the server sent the wrong part ({start!r})")
         length = answer.headers.get("Content-Length")
-        total = None if length is None else int(length) + (here if resumed else 0)
+        total = size if length is None else int(length) + (here if resumed else 0)
+        if answer.headers.get_content_type() == "text/html" or size not in (None, total):
+            raise http.client.HTTPException(
+                f"another file came ({total} bytes{f', not {size}' if size else ''}), perhaps the "
+                "page of a network that wants you to log in"
+            )
         with (
-            open(part, "ab" if resumed else "wb") as file,
+            open(part, "r+b" if here else "wb") as file,
             tqdm(
-                desc=part.name.removesuffix(".part"), total=total, initial=file.tell(), unit="B",
+                desc=part.name.removesuffix(".part"), total=total, initial=here, unit="B",
                 unit_scale=True, leave=False,
             ) as bar,
         ):  # fmt: skip
+            while not resumed and file.tell() < here:  # sent once more: it must be the same
+                block = answer.read(min(_BLOCK, here - file.tell()))
+                if not block:
+                    return False
+                if file.read(len(block)) != block:
+                    raise http.client.HTTPException(
+                        f"it differs from what is here; if that is not it, delete {part}"
+                    )
+            file.seek(here)
             while block := answer.read(_BLOCK):
+                if total is not None and file.tell() + len(block) > total:
+                    raise http.client.HTTPException("more came than the file has")
                 file.write(block)
                 bar.update(len(block))
-    return total is None or part.stat().st_size == total
+    return total is None or _bytes_of(part) == total
 
 
-def fetch_verified(url: str, file: Path, expected: str) -> None:
-    """Have `file` on disk with the checksum `expected`; what is there already is not fetched.
+def fetch_verified(url: str, file: Path, size: int | None, checksum: str) -> None:
+    """Have `file` on disk, of this size and checksum; what is there already is not fetched.
 
-    expected : the algorithm and the checksum, `"sha256:af14…"` or `"md5:5e6f…"`
-    Raises ValueError when the checksum is another (the file is deleted); ConnectionError.
+    checksum : SHA-256, or MD5 if it is as short as one
+    Raises ValueError when what came has another checksum (it is deleted); FileExistsError when
+    what was there has (it is left); ConnectionError.
     """
-    if not file.is_file():
+    fresh = not file.is_file()
+    part = file.with_name(file.name + ".part") if fresh else file
+    if fresh:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(file.name + ".part")
-        fetch(url, part)
-        part.replace(file)
-    algorithm, _, known = expected.partition(":")
-    found = checksum(file, algorithm)
-    if found != known:
-        file.unlink()
-        name = {"sha256": "SHA-256", "md5": "MD5"}[algorithm]
-        raise ValueError(
-            f"The archive {file.name} has the {name} {found}, not {known}: it is damaged or not "
-            "the set. It was deleted; run the same command again."
-        )
+        fetch(url, part, size)
+    name = "MD5" if len(checksum) == 32 else "SHA-256"
+    with open(part, "rb") as content:
+        found = hashlib.file_digest(content, name.replace("-", "")).hexdigest()
+    wrong = (
+        f"The archive {file.name} has the {name} {found}, not {checksum}: it is damaged or not the "
+        "set."
+    )
+    if found != checksum and not fresh:
+        raise FileExistsError(f"{wrong} It was here and is left as it is: move {file} away.")
+    if found != checksum:
+        part.unlink()
+        raise ValueError(f"{wrong} It was deleted; run the same command again.")
+    part.replace(file)
 
 
-def checksum(path: Path, algorithm: str = "sha256") -> str:
-    """The checksum of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
+@contextmanager
+def alone(target: Path) -> Iterator[Path]:
+    """A folder beside `target` for the one process that makes `target`; gone in the end.
+
+    A second process waits for the first, and must then look whether `target` is there. The place
+    for what becomes `target` is `new` in the folder; what a killed process left there is removed.
+    """
+    folder = target.with_name(f".{target.name}.unpacking")
+    with files.locked(folder):
+        shutil.rmtree(folder / "new", ignore_errors=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def unpack(
-    archive: Path,
-    target: Path,
-    *,
-    inside: str | None = None,
-    most_bytes: int = MOST_BYTES,
-    most_files: int = MOST_FILES,
+    archive: Path, work: Path, target: Path, *, inside: str | None, most_bytes: int, most_files: int
 ) -> None:
-    """Unpack a tar archive into the new folder `target`, which appears only when all is there.
+    """Unpack a tar archive in the folder `work`; `target` appears only when all is there.
 
     inside : the one folder in the archive that becomes `target`; None takes all
-    Refused, with a ValueError and nothing left: absolute names, "..", links, devices, more than
-    `most_bytes` of content or `most_files` files, an archive that is cut off or has no folder
-    `inside`.
+    Refused, with a ValueError and nothing left: names that lead elsewhere, links, devices, holes,
+    more than `most_bytes` of content or `most_files` files, headers of more than 64 kB, an archive
+    that is cut off or has no folder `inside`.
     """
-    work = target.with_name(f".{target.name}.unpacking")
-    shutil.rmtree(work, ignore_errors=True)  # of an attempt that was killed
-    work.mkdir(parents=True)
-    size = 0
+    count = many = size = 0
+    new = work / "new"
+    whole = new if inside is None else new / inside
     try:
-        with _opened(archive) as file, tarfile.open(fileobj=_Sparing(file), mode="r:") as tar:
-            for count, member in enumerate(tqdm(tar, "unpacking", delay=2, leave=False)):
-                refuse_harmful(member)
-                size += member.size
-                if size > most_bytes or count >= most_files:
-                    raise ValueError(
-                        f"The archive {archive.name} holds more than {most_bytes:,} bytes or "
-                        f"{most_files:,} files; it is not the set and was not unpacked."
+        with closing(_Sparing(archive)) as file, tarfile.open(fileobj=file, mode="r:") as tar:
+            for member in tqdm(iter(tar.next, None), "unpacking", delay=2, leave=False):
+                tar.members.clear()  # type: ignore[attr-defined]  # or all headers stay in memory
+                count, size = count + 1, size + member.size
+                many += member.isfile()
+                _refuse_harmful(member)
+                if size > most_bytes or count > most_files:
+                    raise tarfile.TarError(
+                        f"it holds more than {most_bytes:,} bytes or {most_files:,} files"
                     )
-                tar.extract(member, work, **_FILTER)
-        whole = work if inside is None else work / inside
+                path = new / member.name
+                (path if member.isdir() else path.parent).mkdir(parents=True, exist_ok=True)
+                if content := tar.extractfile(member):
+                    with path.open("wb") as out:
+                        shutil.copyfileobj(content, out, _MOST_HEADER)
         if not whole.is_dir():
-            raise ValueError(f"The archive {archive.name} holds no folder {inside}: not the set.")
-        whole.replace(target)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+            raise tarfile.TarError(f"it holds no folder {inside}")
+        (whole / COMPLETE).write_text(f"{many} files of {size} bytes from {archive.name}\n")
+    except (*_DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _ITS_FAULT:
             raise  # the disk is full, or not ours to write: the archive is not to blame
-        raise ValueError(f"The archive {archive.name} cannot be unpacked: {error}.") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        raise ValueError(
+            f"The archive {archive.name} cannot be unpacked: {error}. Nothing was unpacked."
+        ) from error
+    whole.replace(target)
 
 
-def _opened(archive: Path) -> Any:
-    """The archive's content as a file, whether it is compressed by gzip or not."""
-    with archive.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(archive) if packed else archive.open("rb")
+_DAMAGED = (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError, RecursionError)
+_ITS_FAULT = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)  # None: gzip's own error
 
 
 class _Sparing:
-    """A file that gives at most 16 MB at a time: tarfile reads the long names of members, of
-    whatever length an archive claims for them, in one go."""
+    """An archive's content, unpacked where gzip packed it, that gives at most 64 kB at a time:
+    tarfile reads headers of any length in one go."""
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
+    def __init__(self, archive: Path) -> None:
+        with archive.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        self._file: Any = gzip.open(archive) if packed else archive.open("rb")
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= 1 << 24:
-            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        if not 0 <= size <= _MOST_HEADER:
+            raise tarfile.TarError(f"a header of {size:,} bytes")
         return self._file.read(size)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
+
+
+def _refuse_harmful(member: tarfile.TarInfo) -> None:
+    """Only whole files and folders inside the target may come out of an archive.
+
+    Their times, owners and permissions are not taken over.
+    """
+    name = ascii(member.name)[:80]
+    path = PureWindowsPath(member.name)  # for which / and \\ are the same
+    if path.anchor or ".." in path.parts:
+        raise tarfile.TarError(f"{name} points outside its folder")
+    if len(os.fsencode(member.name)) > 255 or "\0" in member.name:
+        raise tarfile.TarError(f"{name} is no name that a set would have")
+    if not (member.isfile() or member.isdir()) or member.issparse():
+        raise tarfile.TarError(f"{name} is neither a plain file nor a folder")
+    if member.size < 0 or not 0 <= member.mtime < 1 << 33:
+        raise tarfile.TarError(f"{name} has an impossible size or time")
 
 
 def unpacked(archive: Path, inside: str, **limits: int) -> Path:
@@ -189,27 +243,12 @@ def unpacked(archive: Path, inside: str, **limits: int) -> Path:
     It comes to lie beside the archive, or in the download folder where that cannot be written.
     """
     places = [archive.parent, files.download_folder() / archive.parent.name]
-    for place in places:
-        if (place / inside).is_dir():
-            return place / inside
     place = places[0] if os.access(places[0], os.W_OK) else places[1]
     place.mkdir(parents=True, exist_ok=True)
-    unpack(archive, place / inside, inside=inside, **limits)
+    for target in (folder / inside for folder in places):
+        if target.is_dir():
+            return target
+    with alone(place / inside) as work:
+        if not (place / inside).is_dir():  # or another process was quicker
+            unpack(archive, work, place / inside, inside=inside, **limits)
     return place / inside
-
-
-def refuse_harmful(member: tarfile.TarInfo) -> None:
-    """Only files and folders inside the target may come out of an archive."""
-    name = member.name
-    outside = (
-        PurePosixPath(name).is_absolute()
-        or PureWindowsPath(name).drive
-        or PureWindowsPath(name).root
-        or ".." in PureWindowsPath(name).parts
-    )
-    if outside or not (member.isfile() or member.isdir()):
-        raise ValueError(
-            f"The archive holds {name!r}, which "
-            f"{'points outside its folder' if outside else 'is neither a file nor a folder'}; "
-            "nothing was unpacked."
-        )

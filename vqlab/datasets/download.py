@@ -1,96 +1,102 @@
 """Download of the data sets: resumed where it stopped, verified, and unpacked safely.
 
-The one idea: for each file the address and the checksum are written down here, and nothing counts
-as the set before its checksum was right. Speech Commands, CIFAR-10 and MNIST have SHA-256, as
-torchaudio and TensorFlow Datasets publish them. For NSynth's archives only the MD5 is known that
-Google's storage gives for them (the HEAR benchmark checks the same); MD5 finds damage, it does not
-withstand forgery, and the unpacking trusts no archive anyway.
+The one idea: for each file the address, the size and the checksum are written down here; nothing of
+another size is fetched, and nothing counts as the set before its checksum was right. Speech
+Commands, CIFAR-10 and MNIST have SHA-256, as torchaudio and TensorFlow Datasets publish them. For
+NSynth's archives only the MD5 is known that Google's storage gives for them (the HEAR benchmark
+checks the same); MD5 finds damage, it does not withstand forgery, and the unpacking trusts no
+archive anyway.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import tarfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import files
 from . import nsynth, pictures, speech_commands
-from .archives import checksum, fetch_verified, unpack
+from .archives import COMPLETE, alone, fetch_verified, unpack
 
 NAMES = ("speech_commands", "nsynth", "cifar10", "mnist")
 PARTS = ("test", "validation", "train")  # of NSynth, the smallest first
+_STORE = "https://storage.googleapis.com"
 
-# The same as in torchaudio.datasets.speechcommands; a test compares them.
-CHECKSUMS = {
-    "v0.01": "743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d",
-    "v0.02": "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+# Bytes and checksum of each file, whose name is without its endings here.
+_KNOWN = {
+    name: (int(size), checksum)
+    for name, size, checksum in map(
+        str.split,
+        """\
+speech_commands_v0.01 1489096277 743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d
+speech_commands_v0.02 2428923189 af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58
+nsynth-train 23815298079 fde6665a93865503ba598b9fac388660
+nsynth-valid 1068767009 87e94a00a19b6dbc99cf6d4c0c0cae87
+nsynth-test 349501546 5e6f8719bf7e16ad0a00d518b78af77d
+cifar-10-binary 170052171 c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd
+train-images-idx3-ubyte 9912422 440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609
+train-labels-idx1-ubyte 28881 3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c
+t10k-images-idx3-ubyte 1648877 8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6
+t10k-labels-idx1-ubyte 4542 f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6
+""".splitlines(),
+    )
 }
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One tar archive: where it is, its checksum, and what is known of its content.
+    """One tar archive: where it is, and what is known of it and of its content.
 
+    size : bytes of the archive
     inside : the folder in it that becomes the set; None takes all
     files : pattern and number of the files by which a whole set is told from a part of one
-    needs : bytes of disk, for the archive and what comes out of it
+    content : bytes of disk that come out of it
+    limits : of `unpack`
     """
 
     url: str
+    size: int
     checksum: str
     inside: str | None
     files: tuple[str, int]
-    needs: int
-    most_bytes: int
-    most_files: int
+    content: int
+    limits: dict[str, int]
 
 
 _SPEECH = {
     version: Archive(
-        f"http://download.tensorflow.org/data/speech_commands_{version}.tar.gz",
-        f"sha256:{CHECKSUMS[version]}",
+        f"{_STORE}/download.tensorflow.org/data/speech_commands_{version}.tar.gz",
+        *_KNOWN[f"speech_commands_{version}"],
         None,
-        ("*/*_nohash_*.wav", sum(speech_commands.CLIPS[version].values())),
-        6_000_000_000,
-        8 << 30,
-        200_000,
+        ("*/*_nohash_*.wav", sum(clips.values())),
+        3_600_000_000,
+        {"most_bytes": 8 << 30, "most_files": 200_000},
     )
-    for version in CHECKSUMS
+    for version, clips in speech_commands.CLIPS.items()
 }
 _NSYNTH = {
     split: Archive(
-        "https://storage.googleapis.com/download.magenta.tensorflow.org/datasets/nsynth/"
-        f"{nsynth.FOLDERS[split]}.jsonwav.tar.gz",
-        f"md5:{md5}",
-        nsynth.FOLDERS[split],
+        f"{_STORE}/download.magenta.tensorflow.org/datasets/nsynth/{folder}.jsonwav.tar.gz",
+        *_KNOWN[folder],
+        folder,
         ("audio/*.wav", notes),
-        packed + notes * 129_000,  # a wav has 128,044 bytes, and its lines in examples.json 700
-        **nsynth.LIMITS,
+        notes * 129_000,  # a wav has 128,044 bytes, and its lines in examples.json 700
+        nsynth.LIMITS,
     )
-    for split, md5, packed, notes in (
-        ("train", "fde6665a93865503ba598b9fac388660", 23_815_298_079, 289_205),
-        ("validation", "87e94a00a19b6dbc99cf6d4c0c0cae87", 1_068_767_009, 12_678),
-        ("test", "5e6f8719bf7e16ad0a00d518b78af77d", 349_501_546, 4_096),
-    )
+    for (split, folder), notes in zip(nsynth.FOLDERS.items(), (289_205, 12_678, 4_096), strict=True)
 }
 _CIFAR = Archive(
     "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-    "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    *_KNOWN["cifar-10-binary"],
     pictures.CIFAR_FOLDER,
     ("*_batch*.bin", 6),
-    360_000_000,
-    **pictures.LIMITS,
+    190_000_000,
+    pictures.LIMITS,
 )
-_MNIST = "https://storage.googleapis.com/cvdf-datasets/mnist"
-_MNIST_FILES = {
-    "train-images-idx3-ubyte": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    "train-labels-idx1-ubyte": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    "t10k-images-idx3-ubyte": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    "t10k-labels-idx1-ubyte": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-}
+_MNIST = f"{_STORE}/cvdf-datasets/mnist"
+_MNIST_FILES = {f"{name}.gz": known for name, known in _KNOWN.items() if name.endswith("-ubyte")}
 
 
 def download(
@@ -118,14 +124,14 @@ def download(
     """
     if name not in NAMES:
         raise ValueError(f"Unknown download {name!r}; there are {', '.join(NAMES)}.")
-    if version is not None and name != "speech_commands":
-        raise ValueError(f"version is for speech_commands; {name!r} has one version only.")
-    if version is not None and version not in CHECKSUMS:
-        raise ValueError(f"Unknown version {version!r}; there are {', '.join(CHECKSUMS)}.")
-    if split is not None and name != "nsynth":
-        raise ValueError(f"split is for nsynth; {name!r} comes in one piece.")
-    if split is not None and split not in PARTS:
-        raise ValueError(f"Unknown split {split!r}; there are {', '.join(PARTS)}.")
+    for option, value, owner, allowed in (
+        ("version", version, "speech_commands", _SPEECH),
+        ("split", split, "nsynth", PARTS),
+    ):
+        if value is not None and name != owner:
+            raise ValueError(f"{option} is for {owner}; {name!r} has none.")
+        if value is not None and value not in allowed:
+            raise ValueError(f"Unknown {option} {value!r}; there are {', '.join(allowed)}.")
     if url is not None and name == "nsynth" and split is None:
         raise ValueError("A url is one archive; say by split=… which of the three it is.")
     if sha256 is not None and name == "mnist":
@@ -137,7 +143,11 @@ def download(
             f"VQLAB_DATA is set to {outside}: load() looks there before {place}.", stacklevel=2
         )
     if name == "mnist":
-        return _download_mnist(place / "mnist", url or _MNIST)
+        with alone(place / "mnist"):
+            for file, known in _MNIST_FILES.items():  # they stay packed
+                address = f"{(url or _MNIST).rstrip('/')}/{file}"
+                fetch_verified(address, place / "mnist" / file, *known)
+        return place / "mnist"
     if name == "nsynth":
         for part in [split] if split else PARTS:
             target = place / "nsynth" / nsynth.FOLDERS[part]
@@ -156,58 +166,47 @@ def _download_archive(
 ) -> Path:
     """Fetch one archive into `place`, unpack it to `target` and delete it."""
     if target.is_dir():
-        pattern, complete = known.files
-        here = sum(1 for _ in target.glob(pattern))
-        if here < complete and sha256 is None:
-            raise FileExistsError(
-                f"{target} holds {here:,} of {complete:,} {_WHAT.get(target.parent.name, 'files')} "
-                "and is left as it is. Move it away, or choose another folder with root=…, and "
-                "run this again."
-            )
+        if sha256 is None or (target / COMPLETE).is_file():  # a mirror's set may be another one
+            _refuse_a_part(target, *known.files)
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     archive = place / known.url.rpartition("/")[2]
-    if sha256 is None:  # a mirror's archive may be another, smaller one
-        _need_room(place, known.needs, archive)
-    fetch_verified(url or known.url, archive, f"sha256:{sha256}" if sha256 else known.checksum)
-    try:
-        unpack(
-            archive,
-            target,
-            inside=known.inside,
-            most_bytes=known.most_bytes,
-            most_files=known.most_files,
-        )
-    except (ValueError, tarfile.TarError):
+    with alone(target) as work:
+        if target.is_dir():
+            return target  # another process was quicker
+        if sha256 is None:
+            _need_room(place, known, archive)
+        expected = (None, sha256) if sha256 else (known.size, known.checksum)
+        fetch_verified(url or known.url, archive, *expected)
+        try:
+            unpack(archive, work, target, inside=known.inside, **known.limits)
+        except ValueError:
+            archive.unlink()
+            raise
         archive.unlink()
-        raise
-    archive.unlink()
     return target
 
 
-_WHAT = {"SpeechCommands": "clips", "nsynth": "notes", "cifar10": "batches"}
+def _refuse_a_part(target: Path, pattern: str, complete: int) -> None:
+    """Raises FileExistsError for a set that has fewer files than were unpacked, or are known."""
+    if (target / COMPLETE).is_file():
+        complete = int((target / COMPLETE).read_text().split()[0])
+        here = sum(len(names) for *_, names in os.walk(target)) - 1
+    else:
+        here = sum(1 for _ in target.glob(pattern))
+    if here < complete:
+        raise FileExistsError(
+            f"{target} holds {here:,} of {complete:,} files and is left as it is. Move it away, or "
+            "choose another folder with root=…, and run this again."
+        )
 
 
-def _download_mnist(target: Path, url: str) -> Path:
-    """The four files, which stay packed; each is checked, those that are here as well."""
-    for name, known in _MNIST_FILES.items():
-        file = target / f"{name}.gz"
-        if file.is_file() and checksum(file) != known:
-            raise FileExistsError(
-                f"{file} is not MNIST's own file and is left as it is. Move it away, or choose "
-                "another folder with root=…, and run this again."
-            )
-        fetch_verified(f"{url.rstrip('/')}/{file.name}", file, f"sha256:{known}")
-    return target
-
-
-def _need_room(place: Path, needs: int, archive: Path) -> None:
+def _need_room(place: Path, known: Archive, archive: Path) -> None:
     """Raises OSError when the disk is too small for the archive and what comes out of it."""
     part = archive.with_name(archive.name + ".part")
     here = sum(file.stat().st_size for file in (archive, part) if file.exists())
-    free = shutil.disk_usage(place).free
-    if free < needs - here:
+    needs, free = known.size + known.content - here, shutil.disk_usage(place).free
+    if free < needs:
         raise OSError(
-            f"{archive.name} needs {(needs - here) / 1e9:.1f} GB of disk with what comes out of "
-            f"it, and {place} has {free / 1e9:.1f} GB. Make room, or choose another folder by root."
+            f"{archive.name} needs {needs / 1e9:.1f} GB of disk with what comes out of it, and "
+            f"{place} has {free / 1e9:.1f} GB. Make room, or choose another folder by root."
         )

@@ -38,7 +38,7 @@ def index(
     split: str,
     *,
     root: str | os.PathLike[str] | None = None,
-    words: Sequence[str] | None = None,
+    words: str | Sequence[str] | None = None,
 ) -> tuple[list[Entry], list[str], list[str]]:
     """The clips of a split, the labels, and sentences on what was left out or is odd.
 

@@ -68,7 +68,7 @@ class Item:
 def choose(
     values: str | Sequence[str] | None, allowed: Iterable[str], what: str, where: str
 ) -> list[str]:
-    """The chosen names, each once and sorted; None chooses all that are allowed.
+    """The chosen names, each once and sorted; None and "all" choose all there are.
 
     Raises ValueError for a name that `where` does not have, and for an empty choice.
 
@@ -77,6 +77,7 @@ def choose(
     """
     allowed = sorted(allowed)
     names = allowed if values is None else [values] if isinstance(values, str) else list(values)
+    names = allowed if "all" in names else names
     unknown = [name for name in names if name not in allowed]
     if unknown or (not names and values is not None):
         wrong = f"Unknown {what} {unknown[0]!r}" if unknown else f"No {what} was chosen"

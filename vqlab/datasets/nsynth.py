@@ -2,10 +2,10 @@
 
 The one idea: the name of a file says everything, `guitar_acoustic_014-060-127.wav` is the family,
 the source, the number of the instrument, the pitch (a MIDI number) and the velocity (how hard the
-key is struck, to 127). So a folder of notes is enough; `examples.json`, which lies beside the
-notes and says the same, is opened only for files that are named otherwise. The set comes in three
-folders (nsynth-train, nsynth-valid, nsynth-test), made so that no instrument of training is in the
-two others. A single folder is split by a hash of the instrument's name.
+key is struck, to 127). So a folder of notes is enough, and `examples.json`, which lies beside the
+notes and says the same, is not opened. The set comes in three folders (nsynth-train, nsynth-valid,
+nsynth-test), made so that no instrument of training is in the two others. A single folder is split
+by a hash of the instrument's name.
 
 J. Engel and others, "Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders", 2017
 (arXiv:1704.01279), CC BY 4.0.
@@ -15,7 +15,6 @@ Notebook: 11
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -34,6 +33,7 @@ SOURCES = ("acoustic", "electronic", "synthetic")
 FOLDERS = {"train": "nsynth-train", "validation": "nsynth-valid", "test": "nsynth-test"}
 LIMITS = {"most_bytes": 48 << 30, "most_files": 300_000}  # unpacked, training takes 37 GB
 
+_NAMED = "<family>_<source>_<instrument>-<pitch>-<velocity>.wav"
 _NAME = re.compile(
     r"(?P<instrument>(?P<family>[a-z]+(?:_[a-z]+)*)_(?P<source>acoustic|electronic|synthetic)_\d+)"
     r"-(?P<pitch>\d{3})-(?P<velocity>\d{3})"
@@ -84,7 +84,7 @@ def index(
     """
     place = find(root)
     everything, notes = (_official_split if _official(place) else _own_split)(place, split)
-    here = {entry.label for part in everything.values() for entry, _ in part}
+    here = {entry.label for part in everything.values() for entry in part}
     if _official(place):  # the same in every split, whichever parts are unpacked
         here |= {*FAMILIES}
     wanted = choose(families, {*FAMILIES, *here}, "family", "NSynth")
@@ -93,8 +93,8 @@ def index(
         entry
         for part, found in everything.items()
         if split in ("all", part)
-        for entry, source in found
-        if entry.label in wanted and source in kept
+        for entry in found
+        if entry.label in wanted and entry.speaker.split("_")[-2] in kept
     ]
     entries.sort(key=lambda entry: entry.path.name)
     return entries, [name for name in wanted if name in here] or wanted, notes
@@ -111,9 +111,7 @@ def find(root: str | os.PathLike[str] | None = None) -> Path:
         if place.is_file():
             return _archive_alone(place)
         for folder in (place / "nsynth", place / "NSynth", place):
-            if _official(folder) or any(map(_is_note, _wavs(folder))):
-                return folder
-            if (folder / "examples.json").is_file() and _wavs(folder):
+            if _official(folder) or any(parse(path.stem) for path in _wavs(folder)):
                 return folder
     raise FileNotFoundError(
         f"No NSynth in {' or '.join(map(str, places))}. Name the folder that holds nsynth-train, "
@@ -124,10 +122,7 @@ def find(root: str | os.PathLike[str] | None = None) -> Path:
     )
 
 
-_Found = list[tuple[Entry, str]]  # a note and its source
-
-
-def _official_split(place: Path, split: str) -> tuple[dict[str, _Found], list[str]]:
+def _official_split(place: Path, split: str) -> tuple[dict[str, list[Entry]], list[str]]:
     """The notes of each official folder that is here, and what to say about them."""
     for part, name in FOLDERS.items():
         if split in ("all", part) and _archive(place, name).is_file():
@@ -140,14 +135,14 @@ def _official_split(place: Path, split: str) -> tuple[dict[str, _Found], list[st
             f"nsynth --split {split}. Or name one of the folders itself by root=…: then its "
             "instruments are split."
         )
-    everything: dict[str, _Found] = {}
+    everything: dict[str, list[Entry]] = {}
     notes = []
     for part, folder in here.items():
         if folder is not None:
             everything[part], more = _read(folder)
             notes += more if split in ("all", part) else []
     validation, test = (
-        {entry.speaker for entry, _ in everything.get(part, [])} for part in ("validation", "test")
+        {entry.speaker for entry in everything.get(part, [])} for part in ("validation", "test")
     )
     both = validation & test
     if both and split in ("validation", "test", "all"):
@@ -156,7 +151,7 @@ def _official_split(place: Path, split: str) -> tuple[dict[str, _Found], list[st
             "common, with different notes."
         )
     training = everything.get("train", [])
-    kept = [pair for pair in training if pair[0].speaker not in validation | test]
+    kept = [note for note in training if note.speaker not in validation | test]
     if len(kept) < len(training) and split == "train":
         notes.append(
             f"{counted(len(training) - len(kept), 'note')} of the train split left out: the "
@@ -166,16 +161,11 @@ def _official_split(place: Path, split: str) -> tuple[dict[str, _Found], list[st
     return everything, notes
 
 
-def _own_split(folder: Path, split: str) -> tuple[dict[str, _Found], list[str]]:
+def _own_split(folder: Path, split: str) -> tuple[dict[str, list[Entry]], list[str]]:
     """One folder of notes, its instruments split 60 : 20 : 20 by a hash of their names."""
     found, notes = _read(folder)
-    if not found:
-        raise FileNotFoundError(
-            f"{folder} holds no note named <family>_<source>_<instrument>-<pitch>-<velocity>.wav "
-            "or listed in examples.json; load('folder', root=…) reads any folder of sound files."
-        )
     # A fifth: what lies in one folder is a small excerpt, and a tenth of it would test nothing.
-    part = split_of_speakers({entry.speaker for entry, _ in found}, share=0.2)
+    part = split_of_speakers({entry.speaker for entry in found}, share=0.2)
     if split in ("validation", "test") and split not in part.values():
         raise ValueError(
             f"{folder} has {counted(len(part), 'instrument')}, too few for a {split} split "
@@ -184,63 +174,15 @@ def _own_split(folder: Path, split: str) -> tuple[dict[str, _Found], list[str]]:
     notes.append(
         f"{counted(len(part), 'instrument')} in one folder, split by a hash of their names."
     )
-    everything: dict[str, _Found] = {name: [] for name in FOLDERS}
-    for entry, source in found:
-        everything[part[entry.speaker]].append((entry, source))
-    return everything, notes
+    return {name: [e for e in found if part[e.speaker] == name] for name in FOLDERS}, notes
 
 
-def _read(folder: Path) -> tuple[_Found, list[str]]:
+def _read(folder: Path) -> tuple[list[Entry], list[str]]:
     """The notes in a folder or in its subfolder `audio`, and what to say about the others."""
-    found: _Found = []
-    strange = []
-    for path in _wavs(folder):
-        note = parse(path.stem)
-        if note is None:
-            strange.append(path)
-        else:
-            found.append((Entry(path, note.family, note.instrument), note.source))
-    if not strange:
-        return found, []
-    listed = _metadata(folder / "examples.json")
-    found += [
-        (Entry(path, listed[path.stem][0], listed[path.stem][2]), listed[path.stem][1])
-        for path in strange
-        if path.stem in listed
-    ]
-    lost = sum(path.stem not in listed for path in strange)
-    notes = [
-        f"{counted(lost, 'file')} not named <family>_<source>_<instrument>-<pitch>-<velocity>.wav "
-        "and not in examples.json left out."
-    ]
-    return found, notes if lost else []
-
-
-def _metadata(path: Path) -> dict[str, tuple[str, str, str]]:
-    """Family, source and instrument of each note in an `examples.json`; empty when it is absent.
-
-    Raises ValueError when the file is not what it should be.
-    """
-    if not path.is_file():
-        return {}
-
-    def thin(values: dict) -> object:  # the whole file is 200 MB: keep three facts of each note
-        keys = ("instrument_family_str", "instrument_source_str", "instrument_str")
-        facts = tuple(values.get(key) for key in keys)
-        return facts if all(isinstance(fact, str) for fact in facts) else values
-
-    try:
-        listed = json.loads(path.read_bytes(), object_hook=thin)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path} is not valid JSON ({error}); copy it again, or move it away."
-        ) from error
-    if not isinstance(listed, dict) or not all(isinstance(v, tuple) for v in listed.values()):
-        raise ValueError(
-            f"{path} does not name family, source and instrument of every note as NSynth's own "
-            "examples.json does; copy it again, or move it away."
-        )
-    return listed
+    paths = _wavs(folder)
+    found = [Entry(p, n.family, n.instrument) for p in paths if (n := parse(p.stem))]
+    lost = len(paths) - len(found)
+    return found, [f"{counted(lost, 'file')} not named {_NAMED} left out."] if lost else []
 
 
 def _official(place: Path) -> bool:
@@ -277,7 +219,3 @@ def _wavs(folder: Path) -> list[Path]:
     inner = folder / "audio"
     paths = (inner if inner.is_dir() else folder).glob("*.wav")
     return sorted(path for path in paths if not path.name.startswith("."))
-
-
-def _is_note(path: Path) -> bool:
-    return parse(path.stem) is not None

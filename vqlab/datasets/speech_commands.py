@@ -73,7 +73,7 @@ def index(
     split: str,
     *,
     root: str | os.PathLike[str] | None = None,
-    words: Sequence[str] | None = None,
+    words: str | Sequence[str] | None = None,
     version: str = "v0.02",
 ) -> tuple[list[Entry], list[str], list[str]]:
     """The clips of a split, the words that are here, and sentences on what is missing.
