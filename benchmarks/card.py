@@ -1,14 +1,18 @@
-"""The shipped codec word by word, and by how loud its speakers were recorded: for the model card.
+"""A codec word by word, by the level of the recording, and by kind of speech: for its card.
 
-All clips of Speech Commands' test split that are at hand, each coded with half a second of silence
-on both sides, at two rates of the stored file.
+All clips of Speech Commands' test split that are at hand, and the first five seconds of sentences
+of every kind by speakers kept out of training, each coded with half a second of silence on both
+sides, at two rates of the stored file. Noise (10 dB below the speech) and rooms are added to
+LibriSpeech's sentences, and the decoded sound is compared with what the codec got.
 
     python benchmarks/card.py
+    python benchmarks/card.py --weights runs/voice/codec.safetensors --split validation --out runs
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,13 +21,19 @@ import torch
 from torch import Tensor
 
 import vqlab
-from vqlab import datasets, metrics
+from vqlab import audio, datasets, metrics
 from vqlab.audio.loudness import loudest
 from vqlab.codec import Codec
+from vqlab.datasets import recordings, speech_commands
 from vqlab.files import write_whole
+from vqlab.training.crops import Surroundings
 
-PAD = 8000
+RATE = 16000
+PAD = RATE // 2
 FEWEST = 5  # clips of a word; rarer ones are put together
+EACH = 2  # sentences of a speaker
+NOISE = "exercise_bike"  # which no weights learned from
+NOISE_DB = -10.0
 LEVELS = {"under -30 dBFS": -30.0, "-30 to -20 dBFS": -20.0, "over -20 dBFS": 0.0}
 
 
@@ -41,6 +51,57 @@ def level(item: datasets.Item) -> str:
     """Which of LEVELS the loudest 0.4 s of the recording are in."""
     found = loudest(item.waveform, item.sample_rate)
     return next(name for name, most in LEVELS.items() if found <= most)
+
+
+def sentences(name: str, split: str) -> list[datasets.Item]:
+    """The first five seconds of up to EACH sentences of every speaker."""
+    try:
+        found = datasets.load(name, split, seconds=None)
+    except (FileNotFoundError, ValueError) as error:  # not here, or nobody in this split
+        print(f"without {name}: {error}")
+        return []
+    chosen: list[int] = []
+    for row, speaker in enumerate(found.speakers):
+        if sum(found.speakers[other] == speaker for other in chosen) < EACH:
+            chosen.append(row)
+    items = [found[row] for row in chosen]
+    return [dataclasses.replace(item, waveform=item.waveform[: 5 * RATE]) for item in items]
+
+
+def kinds(split: str) -> tuple[list[str], list[datasets.Item]]:
+    """Clips of every kind of speech, and which kind each is."""
+    read = sentences("librispeech", split)
+    torch.manual_seed(0)
+    room = Surroundings(torch.zeros(8 * RATE), microphones=0, rooms=1, noisy=0, talkers=0)
+    reverberant = [dataclasses.replace(i, waveform=room(i.waveform[None])[0]) for i in read]
+    pairs = [("sentences read", item) for item in read]
+    pairs += [("the same in noise", item) for item in noisy(read)]
+    pairs += [("the same in rooms", item) for item in reverberant]
+    for name in recordings.LAYOUTS:
+        pairs += [(kind_of(name, item.label), item) for item in sentences(name, split)]
+    return [kind for kind, _ in pairs], [item for _, item in pairs]
+
+
+def kind_of(name: str, label: str) -> str:
+    """The kind of speech under a label of a set."""
+    if name == "speechocean762":
+        return "children" if label == "children" else "English as a second language"
+    if name == "voice_datasets" and not label.startswith("en"):
+        return "other languages"
+    return "other sentences"
+
+
+def noisy(items: Sequence[datasets.Item]) -> list[datasets.Item]:
+    """The items with recorded noise NOISE_DB below the loudest 0.4 s of each."""
+    folder = speech_commands.find() / "_background_noise_"
+    path = next(path for path in folder.glob(f"{NOISE}.*"))
+    noise, _ = audio.load(path, sample_rate=RATE)
+    made = []
+    for n, item in enumerate(items):
+        piece = noise[n * RATE :][: len(item.waveform)]
+        strength = 10 ** ((loudest(item.waveform, RATE) + NOISE_DB) / 20) / piece.std()
+        made.append(dataclasses.replace(item, waveform=item.waveform + strength * piece))
+    return made
 
 
 def table(groups: Sequence[str], scored: dict[float, list[dict[str, Any]]], heading: str) -> str:
@@ -66,23 +127,27 @@ def _cell(found: metrics.Summary, digits: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--kbps", type=float, nargs="+", default=[0.75, 1.65])
+    parser.add_argument("--weights", default="speech", help="a name, or a codec.safetensors")
+    parser.add_argument("--split", choices=["test", "validation"], default="test")
     parser.add_argument("--out", type=Path, default=Path("docs/results/card"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    codec = vqlab.load_pretrained("speech")
-    clips = list(datasets.load("speech_commands", "test", words="all", seconds=None))
-    scored = {kbps: score(codec, clips, kbps) for kbps in arguments.kbps}
+    codec = vqlab.load_pretrained(arguments.weights)
+    clips = list(datasets.load("speech_commands", arguments.split, words="all", seconds=None))
     labels = [item.label for item in clips]
     words = [word if labels.count(word) >= FEWEST else "other words" for word in labels]
+    kind, spoken = kinds(arguments.split)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for name, groups, heading in (
-        ("words", words, "word"),
-        ("levels", [level(item) for item in clips], "recorded at"),
+    for sounds, tables in (
+        (clips, {"words": (words, "word"), "levels": ([level(c) for c in clips], "recorded at")}),
+        (spoken, {"kinds": (kind, "kind of speech")}),
     ):
-        text = table(groups, scored, heading)
-        print(text, "\n")
-        write_whole(arguments.out / f"{name}.md", (text + "\n").encode())
+        scored = {kbps: score(codec, sounds, kbps) for kbps in arguments.kbps}
+        for name, (groups, heading) in tables.items():
+            text = table(groups, scored, heading)
+            print(text, "\n")
+            write_whole(arguments.out / f"{name}.md", (text + "\n").encode())
 
 
 if __name__ == "__main__":
