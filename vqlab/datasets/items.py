@@ -118,7 +118,7 @@ def sentence(kind: str, paths: Iterable[Path], *, dropped: bool) -> str:
 
 
 def pieces(entries: Sequence[Entry], seconds: float) -> tuple[list[Entry], list[str]]:
-    """Recordings cut into pieces of ``seconds``, one after the other; and notes on what failed.
+    """Recordings cut into pieces of `seconds`, one after the other; and notes on what failed.
 
     What is left at the end of a recording is not used. Raises ValueError for no length.
     """

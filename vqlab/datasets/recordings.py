@@ -6,8 +6,6 @@ nobody from one split to another. What is not listed is for training.
 
 Labels: of speechocean762 how old the speaker is (children up to 12, teenagers up to 15, adults), of
 the sets in several languages the language, else the set.
-
-Notebook: 06
 """
 
 from __future__ import annotations

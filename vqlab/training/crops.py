@@ -4,8 +4,6 @@ The one idea: sets of different sizes lie ready, each as one long tensor, and a 
 piece cut out anywhere, at any speed, from a set drawn by its weight. So a small set of rare voices
 can be heard as often as a large one of single words, and no piece comes twice. What the piece was
 recorded in is drawn too (`Surroundings`).
-
-Notebook: 06
 """
 
 from __future__ import annotations
