@@ -242,7 +242,7 @@ def test_two_runs_of_one_name_are_both_scored(tmp_path, model, capsys):
     status = vqlab("evaluate", *runs, "--clips", tmp_path / "clips.txt", "--root", words)
     printed = capsys.readouterr()
     assert status == 0, printed.err
-    assert all(f"| {run} |" in printed.out for run in runs)
+    assert "| a-run |" in printed.out and "| b-run |" in printed.out
 
 
 def test_a_word_is_heard_as_the_codec_gives_it_back(tmp_path, model):

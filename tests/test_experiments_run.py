@@ -338,10 +338,14 @@ def test_the_command_line_trains_and_measures_a_shipped_grid(tmp_path, capsys):
     ("arguments", "said"),
     [
         (["train", "-f", "wurds"], "no such experiment ships with vqlab"),
-        (["train", "-f", "words-minimal", "--steps", "3"], "--steps does not go with experiments"),
+        (["train", "-f", "words-minimal", "--steps", "3"], "--steps does not go with --file"),
         (["train", "--steps", "3"], "give --out"),
         (["evaluate", "."], "codec"),
-        (["reconstruct", "a.wav", "out", "--model", "speech", "voice"], "several models"),
+        (["reconstruct", "a.wav", "out.wav", "--model", "speech", "voice"], "holds one sound"),
+        (
+            ["reconstruct", "a.wav", "out", "--model", "speech", "voice"],
+            "no weights called 'voice'",
+        ),
     ],
 )
 def test_mistakes_on_the_command_line_end_in_a_sentence(arguments, said, capsys, tmp_path):

@@ -7,7 +7,8 @@ from PIL import Image
 
 from vqlab import audio, cli
 from vqlab import features as front
-from vqlab.experiments import predict, reading, run
+from vqlab.experiments import folders, reading, run
+from vqlab.listen import page
 from vqlab.spectral import MelConfig
 
 GRID = """\
@@ -30,6 +31,11 @@ def grid(tmp_path_factory):
     place = tmp_path_factory.mktemp("grid")
     (place / "grid.yaml").write_text(GRID)
     return run.train(reading.read(place / "grid.yaml"), place / "out", progress=False)
+
+
+def through(recording, out, *models):
+    """What the models in these folders make of a recording, written into the folder `out`."""
+    return page.folder(recording, out, folders.codecs_in([str(model) for model in models]))
 
 
 def noise(samples, level=0.1, seed=0):
@@ -96,7 +102,7 @@ def test_long_recordings_are_cut_and_short_ones_padded_with_silence():
 
 def test_predict_writes_original_inversion_and_every_model(grid, tmp_path):
     audio.save(tmp_path / "in.wav", noise(2 * LENGTH + 1000), 16000)
-    heard = predict.reconstruct(tmp_path / "in.wav", tmp_path / "out", [grid], progress=False)
+    heard = through(tmp_path / "in.wav", tmp_path / "out", grid)
     names = {"original", "inversion", "ae-D2-s0", "vq-D4-K8-s0"}
     assert set(heard) == names
     assert {path.stem for path in (tmp_path / "out").glob("*.wav")} == names
@@ -114,9 +120,7 @@ def test_segments_of_a_long_recording_are_those_of_the_pieces(grid, tmp_path):
     heard = {}
     for name, waveform in parts.items():
         audio.save(tmp_path / f"{name}.wav", waveform, 16000)
-        heard[name] = predict.reconstruct(
-            tmp_path / f"{name}.wav", tmp_path / name, [run_folder], progress=False
-        )
+        heard[name] = through(tmp_path / f"{name}.wav", tmp_path / name, run_folder)
     for kind in ("inversion", "ae-D2-s0"):
         joined = torch.cat([heard["first"][kind], heard["second"][kind]])
         torch.testing.assert_close(heard["whole"][kind], joined, atol=1e-4, rtol=1e-2)
@@ -129,7 +133,7 @@ def test_the_level_of_the_recording_is_restored(grid, tmp_path):
     for name, waveform in (("loud", loud), ("soft", 0.1 * loud)):
         path = tmp_path / f"{name}.flac"
         audio.save(path, waveform.clamp(-1, 1), 16000)
-        heard.append(predict.reconstruct(path, tmp_path / name, [grid], progress=False))
+        heard.append(through(path, tmp_path / name, grid))
     for kind in ("inversion", "ae-D2-s0", "vq-D4-K8-s0"):
         ratio = 20 * (heard[0][kind].std() / heard[1][kind].std()).log10()
         assert float(ratio) == pytest.approx(20, abs=0.5)
@@ -145,10 +149,14 @@ def test_the_command_line_makes_a_recording_heard(grid, tmp_path, capsys):
     assert cli.main([*arguments, str(grid)]) == 2
     assert "exists already" in capsys.readouterr().err
     assert cli.main([*arguments, str(grid), "-f"]) == 0
-    assert cli.main([*arguments, str(grid), "speech", "-f"]) == 2
-    assert "speech is no experiment's folder" in capsys.readouterr().err
-    assert cli.main([*arguments, str(grid), "--kbps", "1"]) == 2
-    assert "--kbps does not go with experiments" in capsys.readouterr().err
+    # Shipped weights and runs of a grid beside one another, at one rate; on a page at several.
+    assert cli.main([*arguments, str(grid / "vq-D4-K8-s0"), "speech", "-f", "--kbps", "1"]) == 0
+    assert "vq-D4-K8-s0, inversion-2, speech, each as" in capsys.readouterr().out
+    arguments[2] = str(tmp_path / "page.html")
+    assert cli.main([*arguments, str(grid), "speech", "--kbps", "1", "0.7"]) == 0
+    told = capsys.readouterr().out
+    for label in ("original", "ae-D2-s0", "vq-D4-K8-s0, 0.7 kbit/s", "speech, 1 kbit/s"):
+        assert f"  {label}: " in told
 
 
 def test_runs_of_pictures_are_refused(tmp_path):
@@ -158,6 +166,6 @@ def test_runs_of_pictures_are_refused(tmp_path):
     out = run.train(reading.read(tmp_path / "p.yaml"), tmp_path / "p", progress=False)
     audio.save(tmp_path / "in.wav", noise(3000), 16000)
     with pytest.raises(ValueError, match="trained on pictures"):
-        predict.reconstruct(tmp_path / "in.wav", tmp_path / "x", [out], progress=False)
-    with pytest.raises(FileNotFoundError, match="no trained run"):
-        predict.reconstruct(tmp_path / "in.wav", tmp_path / "x", [tmp_path / "p" / "no"])
+        through(tmp_path / "in.wav", tmp_path / "x", out)
+    with pytest.raises(ValueError, match="no weights called"):
+        through(tmp_path / "in.wav", tmp_path / "x", tmp_path / "p" / "no")

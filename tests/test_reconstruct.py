@@ -162,8 +162,8 @@ def test_one_sound_has_the_rate_that_was_asked_for(tmp_path, model):
     ("arguments", "said"),
     [
         (["in.wav", "out.mp3"], "out.mp3 must end in .html"),
-        (["in.wav", "out"], "out must end in .html"),
-        (["in.wav", "out.wav", "--kbps", 0.5, 1], "holds one sound, not 2"),
+        (["in.wav", "out", "--kbps", "1", "2"], "out holds each model at one rate"),
+        (["in.wav", "out.wav", "--kbps", 0.5, 1], "holds each model at one rate"),
         (["in.wav", "nowhere/out.html"], "there is no folder nowhere"),
         (["missing.wav"], "missing.wav"),
         (["text.wav"], "text.wav"),

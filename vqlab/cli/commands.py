@@ -47,7 +47,8 @@ def train(options: argparse.Namespace) -> None:
 
     _set_threads(options.threads)
     if options.file:
-        _refuse_others(options, "file", "out", "device", "threads")
+        for name in _given(options, "file", "out", "device", "threads"):
+            raise ValueError(f"{name} does not go with --file, which says everything of that kind")
     elif options.out is None or (options.minutes is None) == (options.steps is None):
         raise ValueError(
             "give --out and one of --minutes and --steps to train a codec, or --file for the "
@@ -96,38 +97,37 @@ def _summary(out: Path, grid: Grid) -> str:
     )
 
 
-def _refuse_others(options: argparse.Namespace, *read: str) -> None:
-    """Raise ValueError if an option was given that is not among those which are read here."""
-    for name, value in vars(options).items():
-        if name not in (*read, "run", "parser") and value != options.parser.get_default(name):
-            raise ValueError(
-                f"--{name.replace('_', '-')} does not go with experiments: their files and folders "
-                f"say everything but {', '.join(read)}"
-            )
+def _given(options: argparse.Namespace, *but: str) -> list[str]:
+    """The options, but for these, that are not as they are when nothing is typed."""
+    return [
+        f"--{name.replace('_', '-')}"
+        for name, value in vars(options).items()
+        if name not in (*but, "run", "parser") and value != options.parser.get_default(name)
+    ]
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    """Score codecs on clips and write one table, one picture; or measure experiments' runs."""
+    """Measure models on their own test sets, or as codecs on clips."""
     from .. import metrics
-    from ..experiments import is_experiment
+    from ..experiments import evaluate as experiments
+    from ..experiments import folders
     from ..files import recordings_root
     from ..metrics import codecs as evaluation
 
     _set_threads(options.threads)
-    if any(map(is_experiment, options.codecs)):
-        from ..experiments import verbs
-
-        return verbs.measure(options)
+    if all(map(folders.has_test_set, options.codecs)) and not _given(options, "codecs", "threads"):
+        for path in options.codecs:
+            print(experiments.as_markdown(experiments.evaluate(path)))
+            print(f"The table is {Path(path) / 'results.csv'}, and as text results.md")
+        return
+    codecs = folders.codecs_in(options.codecs)
+    codecs = {name: codec for name, codec in codecs.items() if codec.rates}  # others have no files
     if options.clips:
         clips: Sequence = metrics.clips_from_list(
             options.clips, recordings_root(options.root), seconds=options.seconds
         )
     else:
         clips = [item for name in options.dataset for item in _load(options, name, options.split)]
-    names = [Path(path).name for path in options.codecs]
-    if len(set(names)) < len(names):
-        names = options.codecs
-    codecs = {name: Codec.load(path) for name, path in zip(names, options.codecs, strict=True)}
     rows = [evaluation.score_features(next(iter(codecs.values())), clips)]
     for name, codec in codecs.items():
         for kbps in sorted(options.kbps, reverse=True):
@@ -182,29 +182,29 @@ def decompress(options: argparse.Namespace) -> None:
 
 
 def reconstruct(options: argparse.Namespace) -> None:
-    """A sound file to what is heard of it: a page with several rates, or the sound of one."""
-    from ..experiments import is_experiment
-    from ..listen import page as reconstruct
+    """A sound file to what is heard of it: a page, one sound, or a folder of sounds."""
+    from ..experiments import folders
+    from ..listen import page as listening
 
-    if any(map(is_experiment, options.model)):
-        from ..experiments import verbs
-
-        return verbs.reconstruct(options)
-    if len(options.model) > 1:
-        raise ValueError("several models can be heard at once if they are runs of experiments")
-    model = options.model[0]
-    out = reconstruct.destination(options.input, options.output, options.kbps)
+    out = listening.destination(options.input, options.output, options.kbps)
     _refuse_to_overwrite(out, options.force)
+    kbps = options.kbps[0] if options.kbps else None
+    if not out.suffix:
+        heard = listening.folder(options.input, out, folders.codecs_in(options.model), kbps=kbps)
+        print(f"{out}: {', '.join(heard)}, each as .wav and .png")
+        return
     if out.suffix.lower() == ".html":
-        page = reconstruct.page(options.input, model=model, rates=options.kbps)
+        codecs = folders.codecs_in(options.model)
+        page = listening.page(options.input, model=codecs, rates=options.kbps)
         page.save(out)
         print(f"{out}: open it in a browser to listen to")
         for version in page.versions:
             print(f"  {version.label}: {version.bits}")
         return
-    kbps = options.kbps[0] if options.kbps else None
-    data = shipped.compress(options.input, model=model, kbps=kbps)
-    waveform, sample_rate = shipped.decompress(data, model=model)
+    if len(options.model) > 1:
+        raise ValueError(f"{out} holds one sound: give one model, or a name that ends in .html")
+    data = shipped.compress(options.input, model=options.model[0], kbps=kbps)
+    waveform, sample_rate = shipped.decompress(data, model=options.model[0])
     audio.save(out, waveform, sample_rate)
     print(f"{out}: {len(waveform) / sample_rate:.2f} s, from {len(data)} bytes")
 

@@ -1,11 +1,10 @@
 """The command line: `python -m vqlab COMMAND`.
 
     train        learn a codec from recordings, or every model of an experiment's file
-    evaluate     score trained codecs on test speakers, or an experiment's models
+    evaluate     measure trained models: on their own test sets, or as codecs on any clips
     compress     a sound file to a small file of codes
     decompress   the small file back to sound
-    reconstruct  both at once: a page to listen to several rates, the sound of one, or a folder
-                 of what an experiment's models make of it
+    reconstruct  both at once, of one model or several: a page, a sound, or a folder of sounds
     info         what a compressed file or a codec holds
     download     fetch Speech Commands, NSynth, CIFAR-10 or MNIST
 
@@ -74,10 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--device", help="cpu, cuda or mps (default: the fastest there is)")
     p.add_argument("--threads", type=int, help="of the processor (default: all)")
 
-    p = verbs.add_parser("evaluate", help="score codecs on test speakers, or experiments")
+    p = verbs.add_parser("evaluate", help="measure trained models")
     p.set_defaults(run=commands.evaluate, parser=p)
-    p.add_argument("codecs", nargs="+", metavar="RUN", help="folders of codecs' runs, or "
-                   "codec files; or those of experiments (then without other options)")  # fmt: skip
+    p.add_argument("codecs", nargs="+", metavar="RUN", help="folders of runs or grids, "
+                   "codec files, shipped weights. Without other options each is measured on the "
+                   "test set that its own file names, if it names one")  # fmt: skip
     _add_data(p)
     p.add_argument("--split", default="test", choices=["train", "validation", "test", "all"])
     p.add_argument("--clips", metavar="LIST", help="instead: a text file that names the clips")
@@ -93,8 +93,9 @@ def _parser() -> argparse.ArgumentParser:
         (
             "reconstruct",
             commands.reconstruct,
-            "both at once: a page to listen to several rates, or the sound of one",
-            "IN.reconstructed.html, a page; one sound if it ends in .wav or .flac",
+            "both at once: a page, a sound, or a folder of sounds",
+            "IN.reconstructed.html, a page; one sound if it ends in .wav or .flac; without an "
+            "ending a folder of sounds and pictures",
         ),
     ):
         p = verbs.add_parser(name, help=wanted)
@@ -103,8 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         p.add_argument("output", metavar="OUT", nargs="?", help=f"default: {output}")
         if name == "reconstruct":
             p.add_argument("--model", nargs="+", default=["speech"], metavar="RUN", help="shipped "
-                           "weights, or a codec.safetensors; or folders of experiments' grids or "
-                           "runs: then OUT is a folder")  # fmt: skip
+                           "weights, codec files, or folders of runs or grids")  # fmt: skip
         else:
             p.add_argument("--model", default="speech", help="shipped weights, a "
                            "codec.safetensors, or the folder of a run")  # fmt: skip

@@ -311,15 +311,17 @@ class Codec:
         return waveform if isinstance(level, Tensor) else waveform / 10 ** (level / 20)
 
     @torch.no_grad()
-    def through(self, waveform: Tensor) -> Tensor:
-        """What the model makes of `waveform (samples,)`; of one without codes too."""
+    def through(self, waveform: Tensor, *, inversion: bool = False) -> Tensor:
+        """What the model makes of `waveform (samples,)`, without a file; of one without codes too.
+
+        inversion : leave out the network: to what it sees, and back
+        """
         _check(waveform)
         gain_db = self._gain(waveform)
-        seen = self._seen(waveform, gain_db)
-        pieces = [
-            self._heard(self.model(x)[0].float(), block, gain_db if level is None else level)
-            for block, x, level in seen
-        ]
+        pieces = []
+        for block, x, level in self._seen(waveform, gain_db):
+            y = x if inversion else self.model(x)[0].float()
+            pieces.append(self._heard(y, block, gain_db if level is None else level))
         return torch.cat(pieces)
 
     def reconstruct(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 
 from .. import __version__, models
-from ..codec import Codec
+from ..codec import Codec, load_pretrained
 from ..codec.file import NAME
 from ..files import load_json, load_tensors, write_whole
 from . import reading
@@ -72,9 +73,37 @@ def load_model(folder: Path) -> tuple[Single, models.Autoencoder]:
     return single, model.eval()
 
 
-def load_codec(folder: Path) -> Codec:
-    """The codec in a run's folder; of a run that has none yet, `codec_of` its best weights."""
-    return Codec.load(folder) if (folder / NAME).is_file() else codec_of(*load_model(folder))
+def codecs_in(paths: Sequence[str]) -> dict[str, Codec]:
+    """Every model that these name, by short names: shipped weights, codecs, and runs of sound.
+
+    A run that has no codec yet (left by an older version) is `codec_of` its best weights. Raises
+    FileNotFoundError or ValueError for what is none of them.
+    """
+    found: list[tuple[Path, Codec]] = []
+    for path in paths:
+        runs = runs_in(path) if is_experiment(path) else []
+        for run in runs:
+            there = (run / NAME).is_file()
+            found.append((run, Codec.load(run) if there else codec_of(*load_model(run))))
+        if not runs:
+            found.append((Path(path), load_pretrained(path)))
+    names = [place.resolve().name for place, _ in found]
+    if len(set(names)) < len(names):
+        names = [f"{place.resolve().parent.name}-{place.resolve().name}" for place, _ in found]
+    return dict(zip(names, [codec for _, codec in found], strict=True))
+
+
+def is_experiment(path: str | Path) -> bool:
+    """Whether this is the folder of a grid or of one of its runs."""
+    return any((Path(path) / name).is_file() for name in (GRID, CONFIG))
+
+
+def has_test_set(path: str | Path) -> bool:
+    """Whether the file of a grid or run says what it is to be measured on."""
+    if not is_experiment(path):
+        return False
+    name = GRID if (Path(path) / GRID).is_file() else CONFIG
+    return reading.read(Path(path) / name).dataset.name != "clips"
 
 
 def reports_of(folder: Path) -> list[dict[str, Any]]:

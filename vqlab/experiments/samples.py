@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .. import audio
 from ..datasets import SAMPLE_RATE
 from ..files import write_whole
-from ..plots.media import png
+from ..plots.media import grey, png
 from .data import Split
 
 SHOWN, HEARD = 6, 2
@@ -42,19 +42,9 @@ def save(model: nn.Module, split: Split, folder: Path) -> np.ndarray:
         }
         for name, waveforms in sounds.items():
             for n, waveform in enumerate(waveforms):
-                audio.save(folder / f"{n}-{name}.wav", quieter(waveform), SAMPLE_RATE)
+                quieter = waveform / waveform.abs().max().clamp(min=1.0)  # so that it fits
+                audio.save(folder / f"{n}-{name}.wav", quieter, SAMPLE_RATE)
     return pixels
-
-
-def quieter(waveform: Tensor) -> Tensor:
-    """The waveform, turned down where it would not fit into a file."""
-    return waveform / waveform.abs().max().clamp(min=1.0)
-
-
-def grey(values: Tensor, low: float = 0.0, high: float = 1.0) -> np.ndarray:
-    """Values `(rows, columns)` as bytes: low black, high white."""
-    scaled = (values - low) / max(high - low, 1e-9)
-    return (scaled.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
 
 
 def _row(items: Tensor, flip: bool) -> np.ndarray:

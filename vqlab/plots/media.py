@@ -60,6 +60,12 @@ def png(pixels: np.ndarray, palette: np.ndarray | None = None, **options: Any) -
     return memory.getvalue()
 
 
+def grey(values: Tensor, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    """Values `(rows, columns)` as bytes: low black, high white."""
+    scaled = (values - low) / max(high - low, 1e-9)
+    return (scaled.clamp(0, 1) * 255).round().numpy().astype(np.uint8)
+
+
 def magma(colours: int) -> np.ndarray:
     """So many colours from black over violet to light yellow, uint8 (colours, 3)."""
     from matplotlib import colormaps
