@@ -29,9 +29,9 @@ wave = lambda hz: 0.3 * torch.sin(2 * torch.pi * hz * torch.arange(4000) / 16000
 plane = widgets.voronoi([[-2, 1.5], [-1.2, 2.1], [0.4, 0.3]], [[-1.5, 1.5], [1, 1], [1.5, -1.5]])
 plane""",
     "strip = widgets.code_strip(codec, codes)\nstrip",
-    "keys = widgets.keyboard(codec, codes=range(30), seconds=0.2)\nkeys",
+    "keys = widgets.keyboard(codec, codes=range(30))\nkeys",
     "rec = widgets.recorder(seconds=0.6)\nrec",
-    "test = widgets.abx(wave(500), wave(3000), trials=5, seed=4, names=('low', 'high'))\ntest",
+    "test = widgets.abx(wave(500), wave(3000), trials=5, names=('low', 'high'))\ntest",
     "slider = widgets.trade_off(wave(500))\nslider",
 ]
 

@@ -80,9 +80,11 @@ def test_settings_that_cannot_work_are_refused():
 
 
 def test_sharpening_by_hand():
-    x = torch.tensor([0.0, 0.0, 3.0, 0.0, 0.0]).reshape(1, 5, 1)
-    found = sharpen(x, 0.5, bands=3).flatten()  # means 0 1 1 1 0
-    torch.testing.assert_close(found, torch.tensor([0.0, -0.5, 4.0, -0.5, 0.0]))
+    x = torch.zeros(1, 12, 1)
+    x[0, 5] = 9.0
+    found = sharpen(x, 0.5).flatten()  # the mean of nine bands is 1 from band 1 to band 9
+    wanted = torch.tensor([0.0] + 4 * [-0.5] + [13.0] + 4 * [-0.5] + [0.0, 0.0])
+    torch.testing.assert_close(found, wanted)
 
 
 def test_sharpening_keeps_what_is_flat_and_every_frame_by_itself():

@@ -5,7 +5,7 @@ import torch
 from _series import solutions, sources, taught
 
 from vqlab import lessons, quantize
-from vqlab.lessons import guesses
+from vqlab.lessons import checking, guesses
 from vqlab.lessons.exercise import difference
 
 NAMES = lessons.exercise_names()
@@ -14,7 +14,7 @@ MISTAKES = [(name, i) for name in NAMES for i in range(len(lessons.find(name).mi
 
 @pytest.fixture(autouse=True)
 def fresh_page():
-    lessons.forget()
+    checking._failed.clear()
     guesses._guesses.clear()
 
 
@@ -132,13 +132,6 @@ def test_failing_again_opens_the_next_hint_and_passing_closes_all():
     assert opened == [hints[:0], hints[:1], hints[:2]]
     assert lessons.check("05-distances", quantize.distances).open_hints == ()
     assert lessons.check("05-distances", torch.cdist).open_hints == ()
-
-
-def test_hints_can_be_asked_for():
-    verdict = lessons.check("05-nearest", stub, hint=1)
-    hints = lessons.find("05-nearest").hints
-    assert verdict.open_hints == hints[:1] and verdict.folded_hints == hints[1:]
-    assert f"Hint: {hints[0]}" in repr(verdict)
 
 
 def test_the_page_shows_the_sentence_and_folds_the_other_hints():

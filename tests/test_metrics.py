@@ -248,17 +248,6 @@ def test_the_codec_hears_half_a_second_of_silence_on_both_sides(quick):
     ]
 
 
-def test_a_codecs_delay_is_taken_back(quick):
-    def late(x):
-        return torch.cat([torch.zeros(40), x])
-
-    def worst(**options):
-        return metrics.score_codec(late, [item(noise(1000))], progress=False, **options)[0]["worst"]
-
-    assert worst(delay=40) == 0
-    assert worst() > 0.05
-
-
 def test_a_codec_that_gives_too_little_back_is_refused(quick):
     with pytest.raises(ValueError, match="a_nohash_0.wav: the decoded sound ends 500 samples"):
         metrics.score_codec(lambda x: x[:8500], [item(noise(1000))], progress=False)
@@ -299,7 +288,7 @@ def test_the_interval_is_that_of_all_draws_of_speakers():
         np.mean(sum((values[s] for s in draw), [])) for draw in itertools.product("abd", repeat=3)
     ]
     low, high = np.percentile(np.repeat(means, 1000), [2.5, 97.5])
-    summary = metrics.summarise(ROWS, metrics=["stoi"], draws=20000)["stoi"]
+    summary = metrics.summarise(ROWS, metrics=["stoi"])["stoi"]
     assert (summary.low, summary.high) == pytest.approx((low, high), abs=1e-9)
 
 
@@ -318,10 +307,10 @@ def test_clips_without_a_speaker_stand_for_themselves():
 
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.none() | st.floats(-5, 5)), min_size=1))
-def test_a_summary_is_the_same_for_the_same_seed_and_stays_within_the_values(pairs):
+def test_a_summary_is_the_same_each_time_and_stays_within_the_values(pairs):
     rows = [{"speaker": s, "stoi": v} for s, v in pairs]
-    first = metrics.summarise(rows, metrics=["stoi"], draws=50)["stoi"]
-    again = metrics.summarise(rows, metrics=["stoi"], draws=50)["stoi"]
+    first = metrics.summarise(rows, metrics=["stoi"])["stoi"]
+    again = metrics.summarise(rows, metrics=["stoi"])["stoi"]
     values = [v for _, v in pairs if v is not None]
     assert first.n == len(values)
     if values:

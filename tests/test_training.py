@@ -178,7 +178,7 @@ def test_the_best_weights_are_kept_not_the_last():
 
     run = fit(model, on_report=spoil, learning_rate=1e-6)
     assert run.best["step"] == 4
-    error = training.evaluate(model, tones(8, seed=2), features=FEATURES, batch_size=8)
+    error = training.evaluate(model, tones(8, seed=2), features=FEATURES)
     assert error == pytest.approx(run.best["validation_error"], rel=1e-6)
 
 

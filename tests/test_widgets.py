@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vqlab
-from vqlab import audio, listen, spectral, widgets
+from vqlab import audio, listen, widgets
 from vqlab.codec import edit
 from vqlab.listen import blind
 from vqlab.widgets import plane
@@ -65,7 +65,7 @@ def all_widgets(codec, word):
         widgets.code_strip(codec, *word),
         widgets.keyboard(codec, codes=[3, 1, 2]),
         widgets.recorder(),
-        listen.abx(tone(), tone(450.0), seed=1),
+        listen.abx(tone(), tone(450.0)),
         widgets.trade_off(tone()),
     ]
 
@@ -81,7 +81,7 @@ def test_import_vqlab_draws_in_no_widgets_and_the_name_is_there():
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=HANG
     )
-    assert done.stdout.strip() == "[] abx", done.stderr
+    assert done.stdout.strip() == "[] ABX", done.stderr
 
 
 def test_every_widget_has_a_sentence_for_where_no_page_is(codec, word):
@@ -268,9 +268,9 @@ def test_the_given_codes_stay_as_they_are_and_long_ones_are_refused(codec, word)
 
 
 def test_a_key_sounds_as_its_code_held(codec):
-    keys = widgets.keyboard(codec, codes=[7, 300], seconds=0.2)
+    keys = widgets.keyboard(codec, codes=[7, 300])
     assert [key["code"] for key in keys.board] == [7, 300]
-    wanted = edit.sound(torch.full((1, 1, 5), 300), codec)
+    wanted = edit.sound(torch.full((1, 1, 10), 300), codec)
     assert keys.hear(300).equal(wanted)
     message(keys, do="hear", code=300)
     sound, _ = opened(keys._answer["sound"])
@@ -281,18 +281,19 @@ def test_a_key_sounds_as_its_code_held(codec):
 
 
 def test_played_keys_are_codes_and_a_tune(codec):
-    keys = widgets.keyboard(codec, 1, under=[12], codes=[4, 5, 6], seconds=0.12)
-    assert keys.codes.shape == (1, 2, 0)
+    keys = widgets.keyboard(codec, codes=[4, 5, 6])
+    assert keys.codes.shape == (1, 1, 0)
     message(keys, do="tune")
     assert "nothing was played" in keys.notice
     keys.played = [5, 4, 5]
-    assert keys.codes.tolist() == [[[12, 12, 12], [5, 4, 5]]]
-    assert keys.tune().equal(edit.sound(keys.codes, codec))  # 3 positions a key, a third of it here
+    assert keys.codes.tolist() == [[[5, 4, 5]]]
+    stretched = keys.codes.repeat_interleave(3, dim=2)  # of a key's 10 positions a third
+    assert keys.tune().equal(edit.sound(stretched, codec))
 
 
 def test_pages_hold_forty_keys_the_most_used_first(codec):
     keys = widgets.keyboard(codec)
-    share = widgets.keys.shares(codec, 0)
+    share = widgets.keys.shares(codec)
     first = [key["code"] for key in keys.board]
     assert len(first) == 40 and keys.pages == 26
     assert share[first].min() >= np.sort(share)[-40]
@@ -309,30 +310,18 @@ def test_shares_are_those_at_which_the_chain_of_codes_rests(codec):
     tables = SimpleNamespace(
         context=np.array([0, 0, 1, 1]),
         first=np.array([[2, 1, 1, 0], [1, 0, 0, 1]]),
-        later=[np.array([1, 3])],
     )
     codec_like = SimpleNamespace(tables=tables)
     # At rest: group 0 has 2/3, group 1 has 1/3.
     wanted = [2 / 3 * 0.5 + 1 / 3 * 0.5, 2 / 3 * 0.25, 2 / 3 * 0.25, 1 / 3 * 0.5]
-    assert widgets.keys.shares(codec_like, 0) == pytest.approx(wanted)
-    assert widgets.keys.shares(codec_like, 1) == pytest.approx([0.25, 0.75])
-    assert widgets.keys.shares(codec, 0).sum() == pytest.approx(1)
+    assert widgets.keys.shares(codec_like) == pytest.approx(wanted)
+    assert widgets.keys.shares(codec).sum() == pytest.approx(1)
 
 
-@pytest.mark.parametrize(
-    "options, word_in_answer",
-    [
-        ({"stage": 15}, "stage"),
-        ({"stage": 1}, "under"),
-        ({"stage": 1, "under": [1024]}, "1024"),
-        ({"codes": [-1]}, "-1"),
-        ({"codes": []}, "empty"),
-        ({"seconds": 0.001}, "seconds"),
-    ],
-)
-def test_keys_that_the_codec_has_not_are_refused(codec, options, word_in_answer):
+@pytest.mark.parametrize("codes, word_in_answer", [([-1], "-1"), ([], "empty")])
+def test_keys_that_the_codec_has_not_are_refused(codec, codes, word_in_answer):
     with pytest.raises(ValueError, match=word_in_answer):
-        widgets.keyboard(codec, **options)
+        widgets.keyboard(codec, codes=codes)
 
 
 # recorder
@@ -375,15 +364,15 @@ def test_what_is_no_recording_leaves_the_old_sound(data, word_in_answer):
 
 
 def test_a_crackling_recording_is_taken_and_said_so_and_a_long_one_is_cut():
-    rec = widgets.recorder(longest=0.25)
-    rec.receive((tone() * 4).clamp(-1, 1).numpy().tobytes(), "loud")
-    assert "full scale" in rec.notice and len(rec.waveform) == RATE // 4
+    rec = widgets.recorder()
+    rec.receive((tone(seconds=61) * 4).clamp(-1, 1).numpy().tobytes(), "loud")
+    assert "full scale" in rec.notice and len(rec.waveform) == 60 * RATE
 
 
-@pytest.mark.parametrize("options", [{"seconds": 0}, {"longest": 500}, {"sample_rate": 48000}])
-def test_lengths_and_rates_that_no_message_can_carry_are_refused(options):
-    with pytest.raises(ValueError, match=next(iter(options))):
-        widgets.recorder(**options)
+@pytest.mark.parametrize("seconds", [0, 121])
+def test_lengths_that_no_message_can_carry_are_refused(seconds):
+    with pytest.raises(ValueError, match="seconds"):
+        widgets.recorder(seconds=seconds)
 
 
 # abx
@@ -410,9 +399,8 @@ def test_the_p_value_is_written_out():
 
 
 def test_answers_are_counted_against_what_x_was():
-    test = listen.abx(tone(), tone(450.0), trials=8, seed=3, names=("original", "other"))
+    test = listen.abx(tone(), tone(450.0), trials=8, names=("original", "other"))
     truth = list(test._truth)
-    assert set(truth) == {"a", "b"}
     for k, x in enumerate(truth):
         assert test.right is None and test.p_value is None and test.result == ""
         message(test, do="answer", trial=k + 1, choice=x if k else "ab"[x == "a"])
@@ -424,7 +412,7 @@ def test_answers_are_counted_against_what_x_was():
 
 
 def test_an_answer_counts_once_and_only_for_its_trial():
-    test = listen.abx(tone(), tone(450.0), trials=3, seed=0)
+    test = listen.abx(tone(), tone(450.0), trials=3)
     message(test, do="answer", trial=1, choice="a")
     message(test, do="answer", trial=1, choice="b")
     assert test.answers == ["a"] and test.trial == 2
@@ -434,7 +422,7 @@ def test_an_answer_counts_once_and_only_for_its_trial():
 
 def test_x_is_the_drawn_one_and_nothing_in_the_page_says_which():
     a, b = tone(), tone(450.0)
-    test = listen.abx(a, b, trials=6, seed=5)
+    test = listen.abx(a, b, trials=6)
     first = list(test._truth)
     for x in first:
         state = test.get_state()
@@ -447,16 +435,16 @@ def test_x_is_the_drawn_one_and_nothing_in_the_page_says_which():
         test.answer("a")
     assert test._rows == [[x, "a"] for x in first]
     test.restart()
-    assert test._truth == first and test.answers == [] and test._rows == [] and not test.done
+    assert len(test._truth) == 6 and test.answers == [] and test._rows == [] and not test.done
 
 
-def test_without_a_seed_the_order_is_another_each_time():
+def test_the_order_is_another_each_time():
     orders = {tuple(listen.abx(tone(), tone(450.0), trials=40)._truth) for _ in range(3)}
     assert len(orders) == 3
 
 
 def test_a_and_b_are_brought_to_one_level():
-    test = listen.abx(tone(), 0.25 * tone(450.0), seed=1)
+    test = listen.abx(tone(), 0.25 * tone(450.0))
     levels = [float(np.square(opened(test._sounds[key])[0]).mean()) for key in "ab"]
     assert levels[0] == pytest.approx(levels[1], rel=0.02)
 
@@ -472,7 +460,7 @@ def test_what_cannot_be_compared_is_refused():
 
 
 def test_the_two_blurs_multiply_to_one_and_are_those_of_the_window():
-    slider = widgets.trade_off(tone(), spectral.MelConfig())
+    slider = widgets.trade_off(tone())
     assert slider.n_fft == 512
     for n_fft in slider.lengths:
         slider.n_fft = n_fft
@@ -489,16 +477,16 @@ def test_the_two_blurs_multiply_to_one_and_are_those_of_the_window():
 def test_there_is_a_picture_for_every_length():
     from PIL import Image
 
-    slider = widgets.trade_off(tone(2000.0), lengths=[128, 1024], highest=4000)
-    assert slider.lengths == [128, 1024] and slider.n_fft in slider.lengths
+    slider = widgets.trade_off(tone(2000.0), highest=4000)
+    assert slider.n_fft in slider.lengths == [64, 128, 256, 512, 1024, 2048, 4096]
     for uri, n_fft in zip(slider._pictures, slider.lengths, strict=True):
         picture = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
         levels = np.asarray(picture)
         loud = levels[:, levels.shape[1] // 2]
         assert abs(int(loud.argmax()) / len(loud) - 0.5) < 0.06  # 2 kHz, half-way up to 4 kHz
         rows = (loud > 0.9 * loud.max()).sum() * 4000 / len(loud)
-        assert (rows > 100) == (n_fft == 128)  # a tone is broad where the window is short
-    with pytest.raises(ValueError, match="512"):
-        slider.n_fft = 512
+        assert (rows > 100) == (n_fft <= 256)  # a tone is broad where the window is short
+    with pytest.raises(ValueError, match="500"):
+        slider.n_fft = 500
     with pytest.raises(ValueError, match="seconds|10 s"):
         widgets.trade_off(tone(seconds=11))

@@ -342,17 +342,16 @@ def _phases(first_frame: int, frames: int, bins: int) -> Tensor:
     return torch.from_numpy(2 * np.pi * turns).T
 
 
-def sharpen(x: Tensor, contrast: float, *, bands: int = 9) -> Tensor:
+def sharpen(x: Tensor, contrast: float) -> Tensor:
     """Mel decibels with their peaks raised and their valleys lowered: a post-filter.
 
     A network that is unsure gives the middle of what might be, so its spectra are flatter than
-    those of speech. Each value moves away from the mean of the `bands` bands around it by the
+    those of speech. Each value moves away from the mean of the nine bands around it by the
     share `contrast`; such filters are as old as coded speech (Chen and Gersho 1995). `x (batch,
     n_mels, frames)`; returns the same shape.
     """
-    half = bands // 2
     rows = x.transpose(1, 2)  # (batch, frames, n_mels)
-    around = F.pad(rows, (half, half), mode="replicate").unfold(2, bands, 1).mean(dim=-1)
+    around = F.pad(rows, (4, 4), mode="replicate").unfold(2, 9, 1).mean(dim=-1)
     return x + contrast * (x - around.transpose(1, 2))
 
 

@@ -135,8 +135,6 @@ def mel_to_audio(
     *,
     length: int | None = None,
     n_iter: int = 32,
-    momentum: float = 0.99,
-    seed: int = 0,
     phase: Tensor | None = None,
 ) -> Tensor:
     """Waveform of a mel power spectrogram: `mel_to_linear`, then `griffin_lim`.
@@ -146,15 +144,7 @@ def mel_to_audio(
     returns   : Tensor (..., samples)
     """
     magnitude = mel_to_linear(mel_power, config)
-    return griffin_lim(
-        magnitude,
-        config,
-        n_iter=n_iter,
-        momentum=momentum,
-        length=length,
-        seed=seed,
-        phase=phase,
-    )
+    return griffin_lim(magnitude, config, n_iter=n_iter, length=length, phase=phase)
 
 
 def gradient(
@@ -165,7 +155,6 @@ def gradient(
     n_iter: int = 100,
     init: Tensor | None = None,
     length: int | None = None,
-    seed: int = 0,
     normalize: bool = False,
 ) -> Tensor:
     """Waveform found by moving its samples down the gradient of the spectrogram's error (L-BFGS).
@@ -202,7 +191,7 @@ def gradient(
         length = init.shape[-1]
     length = _check_length(target, config, length)
     if init is None:
-        noise = torch.randn(length, generator=torch.Generator().manual_seed(seed))
+        noise = torch.randn(length, generator=torch.Generator().manual_seed(0))
         init = (1e-6 * noise).to(target).expand(*target.shape[:-2], length)
     elif init.shape != (*target.shape[:-2], length):
         raise ValueError(

@@ -22,12 +22,12 @@ class ConvNextBlock(nn.Module):
     Takes and returns `(batch, width, frames)`. Liu et al. 2022, "A ConvNet for the 2020s".
     """
 
-    def __init__(self, width: int, *, kernel: int = 7, expansion: int = 3) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.depthwise = nn.Conv1d(width, width, 7, padding=3, groups=width)
         self.norm = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, expansion * width)
-        self.shrink = nn.Linear(expansion * width, width)
+        self.expand = nn.Linear(width, 3 * width)
+        self.shrink = nn.Linear(3 * width, width)
         # The block starts as (almost) the identity, which lets deep stacks train from the start.
         self.scale = nn.Parameter(torch.full((width,), 0.1))
 
@@ -172,7 +172,8 @@ class TutorialEncoder(nn.Sequential):
 
     stride = 4
 
-    def __init__(self, *, width: int = 256) -> None:
+    def __init__(self) -> None:
+        width = 256
         super().__init__(
             nn.Conv2d(1, width, 4, stride=2, padding=1),
             nn.BatchNorm2d(width),
@@ -189,7 +190,8 @@ class TutorialDecoder(nn.Sequential):
 
     stride = 4
 
-    def __init__(self, *, width: int = 256) -> None:
+    def __init__(self) -> None:
+        width = 256
         super().__init__(
             Residual(nn.Conv2d(width, width, 1), nn.BatchNorm2d(width)),
             # An even kernel needs a row and a column more, on one side, so that the size stays.

@@ -229,15 +229,14 @@ class Dataset(Sequence[Item]):
         assert rows is not None
         return rows
 
-    def scan(self, *, progress: bool = True) -> Dataset:
+    def scan(self) -> Dataset:
         """Decode every clip once and return a Dataset without those that are no use.
 
         Left out and said in its `notes`: clips that cannot be read, silent ones, and those under
         0.1 s. The clips that stay but were mixed or resampled are counted there too.
         """
         seen = self._like(self.entries, [])
-        bar = tqdm(self.entries, "checking clips", delay=2, leave=False, disable=not progress)
-        for entry in bar:
+        for entry in tqdm(self.entries, "checking clips", delay=2, leave=False):
             try:
                 seen._load(entry)
             except (ValueError, OSError):

@@ -104,9 +104,7 @@ def modulated(angle: np.ndarray, ratio: float, index: np.ndarray) -> np.ndarray:
     return np.sin(angle + index * np.sin(ratio * angle))
 
 
-def plucked(
-    hertz: float, *, loss: float, softness: float, burst: np.ndarray, samples: int = len(_TIME)
-) -> np.ndarray:
+def plucked(hertz: float, *, loss: float, softness: float, burst: np.ndarray) -> np.ndarray:
     """A string: a burst of noise that goes round in a loop (Karplus and Strong 1983).
 
     loss : amplitude that is left after one round; softness, 0 to 0.5, takes the high ones faster
@@ -117,13 +115,13 @@ def plucked(
     whole = int(period)
     rest = period - whole
     taps = loss * np.convolve([1 - softness, softness], [1 - rest, rest])
-    sound = np.zeros(samples + whole + 2)
+    sound = np.zeros(len(_TIME) + whole + 2)
     sound[: whole + 2] = burst[: whole + 2]
     for start in range(whole + 2, len(sound), whole):  # a round at a time; it needs the one before
         end = min(start + whole, len(sound))
         for k, tap in enumerate(taps):
             sound[start:end] += tap * sound[start - whole - k : end - whole - k]
-    return sound[-samples:]
+    return sound[-len(_TIME) :]
 
 
 def decay(seconds: float) -> np.ndarray:

@@ -19,7 +19,7 @@ Notebook: all of them
 
 from pathlib import Path
 
-from .checking import check, exercise_names, find, forget
+from .checking import check, exercise_names, find
 from .exercise import Exercise, Verdict, value_of
 from .guesses import Note, guess, reveal
 
@@ -30,7 +30,6 @@ __all__ = [
     "check",
     "exercise_names",
     "find",
-    "forget",
     "guess",
     "reveal",
     "value_of",

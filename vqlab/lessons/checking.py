@@ -20,12 +20,12 @@ from .exercise import Exercise, Verdict, difference
 _failed: dict[str, int] = {}
 
 
-def check(name: str, fn: Callable[..., Any], *, hint: int = 0) -> Verdict:
+def check(name: str, fn: Callable[..., Any]) -> Verdict:
     """Compare a learner's function with the reference, and answer in one sentence.
 
     name : notebook number and exercise, for example "05-nearest".
-    hint : how many general hints to open at once. One more opens with every failed attempt.
 
+    One more general hint opens with every failed attempt.
     Raises ValueError when there is no exercise of that name.
     """
     exercise = find(name)
@@ -33,18 +33,10 @@ def check(name: str, fn: Callable[..., Any], *, hint: int = 0) -> Verdict:
     if state == "passed":
         _failed.pop(name, None)
         return Verdict(name, state, sentence)
-    opened = max(hint, _failed.get(name, 0))
+    opened = _failed.get(name, 0)
     if state == "wrong":
         _failed[name] = _failed.get(name, 0) + 1
     return Verdict(name, state, sentence, exercise.hints[:opened], exercise.hints[opened:])
-
-
-def forget(name: str | None = None) -> None:
-    """Forget the failed attempts at one exercise, or at all."""
-    if name is None:
-        _failed.clear()
-    else:
-        _failed.pop(name, None)
 
 
 def find(name: str) -> Exercise:

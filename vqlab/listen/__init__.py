@@ -13,7 +13,7 @@ __all__ = ["abx", "compare", "play"]
 
 def __getattr__(name: str) -> Any:
     if name == "abx":  # late: it draws in anywidget
-        from .blind import abx
+        from .blind import ABX
 
-        return abx
+        return ABX
     raise AttributeError(f"module 'vqlab.listen' has no attribute {name!r}")

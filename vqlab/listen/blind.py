@@ -9,6 +9,7 @@ Notebook: 07
 
 from __future__ import annotations
 
+import random
 from fractions import Fraction
 from math import comb
 from typing import Any
@@ -18,31 +19,10 @@ import torch
 import traitlets as t
 
 from ..plots.media import sound_uri
-from ..widgets.base import Widget, assets, mono, seed_or_new, whole_number
+from ..widgets.base import Widget, assets, mono, whole_number
 from . import comparing as listen
 
 MOST = 100
-
-
-def abx(
-    a: Any,
-    b: Any,
-    sample_rate: int = 16000,
-    *,
-    trials: int = 10,
-    names: tuple[str, str] = ("A", "B"),
-    seed: int | None = None,
-    match_level: bool = True,
-) -> ABX:
-    """A blind test of two sounds (samples,), brought to the same level as `listen.compare` does.
-
-    names : what A and B are, shown beside them, for example ("original", "1.0 kbit/s")
-    seed  : draws the Xs; left out, nobody can know them beforehand
-
-    Raises ValueError for sounds that `listen.compare` refuses, equal ones, or a number of trials
-    that is not from 1 to 100.
-    """
-    return ABX(a, b, sample_rate, trials=trials, names=names, seed=seed, match_level=match_level)
 
 
 def chance(right: int, trials: int) -> Fraction:
@@ -70,9 +50,14 @@ def written_out(right: int, trials: int) -> str:
 
 
 class ABX(Widget):
-    """What `abx` returns. `right`, `p_value` and `result` have a value after the last trial.
+    """A blind test of two sounds (samples,), brought to the same level as `listen.compare` does.
 
+    names   : what A and B are, shown beside them, for example ("original", "1.0 kbit/s")
     answers : "a" or "b" for each trial so far
+
+    `right`, `p_value` and `result` have a value after the last trial.
+    Raises ValueError for sounds that `listen.compare` refuses, equal ones, or a number of trials
+    that is not from 1 to 100.
     """
 
     _esm, _css = assets("blind", __package__)
@@ -93,25 +78,22 @@ class ABX(Widget):
         *,
         trials: int = 10,
         names: tuple[str, str] = ("A", "B"),
-        seed: int | None = None,
-        match_level: bool = True,
     ) -> None:
         if not 1 <= trials <= MOST:
             raise ValueError(f"trials is {trials}, it must be from 1 to {MOST}")
         if len(names) != 2:
             raise ValueError(f"names are two, of a and of b, not {len(names)}")
-        fair = listen.compare({"a": a, "b": b}, sample_rate, match_level=match_level)
+        fair = listen.compare({"a": a, "b": b}, sample_rate)
         self._pair = {v.label: mono(np.asarray(v.samples)) for v in fair.versions}
         if self._pair["a"].equal(self._pair["b"]):
             raise ValueError("a and b are the same sound, sample for sample: nobody can tell them")
-        self._rate, self._seed = sample_rate, seed
+        self._rate = sample_rate
         super().__init__(trials=trials, names=list(names))
         self.restart()
 
     def restart(self) -> None:
-        """Begin again with new Xs (the same ones if a seed was given)."""
-        chance_of = np.random.default_rng(seed_or_new(self._seed))
-        self._truth = ["ab"[k] for k in chance_of.integers(0, 2, self.trials)]
+        """Begin again with new Xs, which nobody can know beforehand."""
+        self._truth = random.SystemRandom().choices("ab", k=self.trials)
         self.answers: list[str] = []
         self.result, self._rows = "", []
         self._next()

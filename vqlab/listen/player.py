@@ -29,12 +29,14 @@ from ..spectral import MelConfig, mel, to_db
 WIDTH, STRIP, BANDS = 360, 32, 80
 """Pixels of a picture: its width, the height of the waveform, of the spectrogram (mel bands)."""
 
+_COLOURS = 32  # of the spectrogram
+
 LARGE = 1_000_000
 """Above this many characters a player warns: a saved notebook grows by as much."""
 
 
 def spectrogram_png(
-    db: np.ndarray, samples: np.ndarray, *, vmax: float, full_scale: float, colours: int = 32
+    db: np.ndarray, samples: np.ndarray, *, vmax: float, full_scale: float
 ) -> bytes:
     """A small picture without axes: waveform above, spectrogram below.
 
@@ -45,10 +47,10 @@ def spectrogram_png(
     Made without a figure and with few colours, so that a second of speech takes 4 to 10 kB.
     """
     grid = _columns(db)[::-1]  # low frequencies at the bottom
-    level = np.clip((grid - vmax) / RANGE_DB + 1.0, 0.0, 1.0) * (colours - 1)
+    level = np.clip((grid - vmax) / RANGE_DB + 1.0, 0.0, 1.0) * (_COLOURS - 1)
     pixels = np.where(np.isnan(level), 0, np.nan_to_num(level).round() + 2).astype(np.uint8)
     # Palette: 0 transparent, 1 the waveform's blue (seen on white and on black), then magma.
-    palette = np.concatenate([[(0, 0, 0), (59, 130, 246)], magma(colours)]).astype(np.uint8)
+    palette = np.concatenate([[(0, 0, 0), (59, 130, 246)], magma(_COLOURS)]).astype(np.uint8)
     return png(np.vstack([_strip(samples, full_scale), pixels]), palette, transparency=0)
 
 

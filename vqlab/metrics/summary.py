@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 DIGITS = {"stoi": 3, "estoi": 3}  # decimals in a table; everything else gets 2
+DRAWS = 2000  # of the bootstrap
 
 
 class Summary(NamedTuple):
@@ -56,14 +57,12 @@ def score_codec(
     clips: Sequence[Item],
     *,
     pad_seconds: float = 0.5,
-    delay: int = 0,
     progress: bool = True,
 ) -> list[dict[str, Any]]:
     """Code, decode and score clips one by one.
 
-    Each clip gets `pad_seconds` of digital silence before and after it, goes through
-    `code_decode` (waveform in, waveform out, at the clip's sample rate), is moved back by the
-    codec's `delay` in samples and cut to its own length again.
+    Each clip gets `pad_seconds` of digital silence before and after it, goes through `code_decode`
+    (waveform in, waveform out, at the clip's sample rate) and is cut to its own length again.
 
     clips   : items with .waveform (samples,), .sample_rate, .label, .speaker, .path
     returns : a row per clip: clip ("folder/file"), label, speaker, seconds and the five measures
@@ -76,12 +75,12 @@ def score_codec(
         pad = round(pad_seconds * item.sample_rate)
         with torch.no_grad():
             decoded = torch.as_tensor(code_decode(F.pad(original, (pad, pad))))
-        decoded = decoded.detach().cpu()[..., pad + delay :][..., : len(original)]
+        decoded = decoded.detach().cpu()[..., pad:][..., : len(original)]
         if len(decoded) < len(original):
             raise ValueError(
                 f"{_name(item.path)}: the decoded sound ends {len(original) - len(decoded)} "
-                f"samples before the clip does (padding {pad} samples, delay {delay}). "
-                "code_decode must give back as many samples as it gets; check the delay too."
+                f"samples before the clip does (padding {pad} samples). code_decode must give back "
+                "as many samples as it gets."
             )
         rows.append(
             {
@@ -99,8 +98,6 @@ def summarise(
     rows: Sequence[Mapping[str, Any]],
     *,
     metrics: Sequence[str] = METRICS,
-    draws: int = 2000,
-    seed: int = 0,
 ) -> dict[str, Summary]:
     """Mean over clips and 95 % bootstrap interval over speakers, for each measure.
 
@@ -118,7 +115,7 @@ def summarise(
     for name in metrics:
         if name not in rows[0]:
             raise ValueError(f"The rows hold no {name!r}, only {sorted(rows[0])}.")
-    return {name: _bootstrap(rows, name, draws, seed) for name in metrics}
+    return {name: _bootstrap(rows, name) for name in metrics}
 
 
 def clips_from_list(
@@ -182,7 +179,7 @@ def markdown_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]
     return "\n".join(lines)
 
 
-def _bootstrap(rows: Sequence[Mapping[str, Any]], name: str, draws: int, seed: int) -> Summary:
+def _bootstrap(rows: Sequence[Mapping[str, Any]], name: str) -> Summary:
     by_speaker: dict[Any, list[float]] = {}
     for i, row in enumerate(rows):
         if row[name] is not None and not math.isnan(row[name]):
@@ -192,8 +189,8 @@ def _bootstrap(rows: Sequence[Mapping[str, Any]], name: str, draws: int, seed: i
     # A draw's mean is the sum of its speakers' sums over the sum of their counts.
     sums = np.array([sum(values) for values in by_speaker.values()])
     counts = np.array([len(values) for values in by_speaker.values()])
-    rng = np.random.default_rng(seed)
-    draw = (rng.integers(len(sums), size=len(sums)) for _ in range(draws))
+    rng = np.random.default_rng(0)
+    draw = (rng.integers(len(sums), size=len(sums)) for _ in range(DRAWS))
     means = [sums[drawn].sum() / counts[drawn].sum() for drawn in draw]
     low, high = np.percentile(means, [2.5, 97.5])
     n = int(counts.sum())

@@ -95,15 +95,8 @@ def spectrogram(
     return _titled(ax, title)
 
 
-def compare_spectrograms(
-    spectrograms: Mapping[str, Any],
-    config: MelConfig,
-    *,
-    kind: str = "mel",
-    vmin: float | None = None,
-    vmax: float | None = None,
-) -> Figure:
-    """Draw several spectrograms in decibels below one another, on one colour scale.
+def compare_spectrograms(spectrograms: Mapping[str, Any], config: MelConfig) -> Figure:
+    """Draw several mel spectrograms in decibels below one another, on one colour scale.
 
     spectrograms : title -> (bands, frames), decibels
     Returns the figure; its axes are in the order given, the colour bar last.
@@ -111,18 +104,17 @@ def compare_spectrograms(
     if not spectrograms:
         raise ValueError("There is nothing to draw; pass at least one title and spectrogram.")
     values = {name: _array(db, 2, "A spectrogram") for name, db in spectrograms.items()}
-    vmax = max(float(db.max()) for db in values.values()) if vmax is None else vmax
-    vmin = vmax - RANGE_DB if vmin is None else vmin
+    vmax = max(float(db.max()) for db in values.values())
     figure = new_figure(6.4, 0.5 + 1.7 * len(values))
     axes = figure.subplots(len(values), 1, sharex=True, squeeze=False)[:, 0]
     for ax, (name, db) in zip(axes, values.items(), strict=True):
-        spectrogram(db, config, ax, kind=kind, vmin=vmin, vmax=vmax, title=name, colorbar=False)
+        spectrogram(db, config, ax, vmax=vmax, title=name, colorbar=False)
         ax.label_outer()
     figure.colorbar(axes[0].images[0], ax=list(axes), label="dB", pad=0.02)
     return figure
 
 
-def usage(counts: Any, ax: Axes | None = None, *, stage: int = 0, title: str | None = None) -> Axes:
+def usage(counts: Any, *, stage: int = 0) -> Axes:
     """Draw how often each code was used, the most used first, beside equal use of all of them.
 
     counts : (codebook_size,) counts, or a `quantize.CodebookStats` (then of its stage `stage`)
@@ -132,14 +124,14 @@ def usage(counts: Any, ax: Axes | None = None, *, stage: int = 0, title: str | N
     values = np.sort(_array(counts, 1, "A list of counts"))[::-1]
     if len(values) == 0 or values.min() < 0:
         raise ValueError("Counts of codes are at least one number and none below 0.")
-    ax = ax or _axes(6.4, 2.2)
+    ax = _axes(6.4, 2.2)
     ax.bar(np.arange(len(values)), values, width=1.0, color=BLUE, linewidth=0)
     equal = values.sum() / len(values)
     ax.axhline(equal, color=ORANGE, linestyle="--", linewidth=1, label=f"equal use: {equal:.3g}")
     used = int((values > 0).sum())
     ax.set(xlabel="codes, the most used first", ylabel="times used", xlim=(-0.5, len(values) - 0.5))
     ax.legend(fontsize=8, frameon=False)
-    return _titled(ax, title or f"{used} of {len(values)} codes used")
+    return _titled(ax, f"{used} of {len(values)} codes used")
 
 
 def codes_as_picture(

@@ -73,10 +73,10 @@ def magma(colours: int) -> np.ndarray:
     return np.round(colormaps["magma"](np.linspace(0, 1, colours))[:, :3] * 255).astype(np.uint8)
 
 
-def spectrogram_uri(waveform: Tensor, config: MelConfig, *, width: int = 480) -> str:
+def spectrogram_uri(waveform: Tensor, config: MelConfig) -> str:
     """A mel spectrogram without axes as a data URI, a pixel a band, `RANGE_DB` to black."""
     power = spectral.mel(waveform, config)[:, : max(1, len(waveform) // config.hop_length)]
-    return picture_uri(spectral.to_db(power), width=width)
+    return picture_uri(spectral.to_db(power))
 
 
 def picture_uri(

@@ -65,14 +65,12 @@ def evaluate(
     items: Tensor | Sequence[Tensor],
     *,
     features: Features | None = None,
-    batch_size: int = 16,
 ) -> float:
     """Mean error of `model` over `items`: decibels with `features`, else squared error.
 
     The model is put into evaluation mode for it and left in the mode it had.
     """
-    firsts = range(0, len(items), batch_size)
-    return _sum_of_errors(model, items, firsts, features, batch_size) / len(items)
+    return _sum_of_errors(model, items, range(0, len(items), 16), features, 16) / len(items)
 
 
 def validate(

@@ -2,7 +2,7 @@
 
     voronoi(points, codes)          drag points and codes, the cells and the loss follow
     code_strip(codec, codes, gain)  a word's codes: change one, hear it
-    keyboard(codec, stage)          the codebook as a keyboard
+    keyboard(codec)                 the codebook as a keyboard
     recorder(seconds=3)             microphone, upload, or a bundled clip
     trade_off(waveform)             the length of the window on a slider
 
@@ -13,21 +13,10 @@ Colab it has all it needs with it and asks nothing of the network.
 Notebook: 05
 """
 
-from .keys import Keyboard, keyboard
-from .plane import Voronoi, voronoi
-from .recording import Recorder, recorder
-from .strip import CodeStrip, code_strip
-from .window import TradeOff, trade_off
+from .keys import Keyboard as keyboard
+from .plane import Voronoi as voronoi
+from .recording import Recorder as recorder
+from .strip import CodeStrip as code_strip
+from .window import TradeOff as trade_off
 
-__all__ = [
-    "CodeStrip",
-    "Keyboard",
-    "Recorder",
-    "TradeOff",
-    "Voronoi",
-    "code_strip",
-    "keyboard",
-    "recorder",
-    "trade_off",
-    "voronoi",
-]
+__all__ = ["code_strip", "keyboard", "recorder", "trade_off", "voronoi"]

@@ -8,7 +8,6 @@ of widgets can carry it, and nothing is asked of the network.
 
 from __future__ import annotations
 
-import os
 from importlib import resources
 from typing import Any
 
@@ -70,11 +69,6 @@ def whole_number(content: dict[str, Any], name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"{name} must be a whole number, not {value!r}")
     return value
-
-
-def seed_or_new(seed: int | None) -> int:
-    """The seed, or one nobody can know."""
-    return int.from_bytes(os.urandom(4), "little") if seed is None else seed
 
 
 def mono(waveform: Any) -> Tensor:

@@ -73,7 +73,7 @@ function render({ model, el }) {
       return [node];
     }))));
     const page = model.get("page"), pages = model.get("pages");
-    pageText.textContent = `Page ${page + 1} of ${pages}, stage ${model.get("stage") + 1}`;
+    pageText.textContent = `Page ${page + 1} of ${pages}, stage 1`;
     back.disabled = page === 0;
     on.disabled = page === pages - 1;
   }

@@ -27,32 +27,20 @@ ROWS = ("1234567890", "qwertyuiop", "asdfghjkl;", "zxcvbnm,./")
 
 PAGE = sum(map(len, ROWS))
 
-
-def keyboard(
-    codec: Codec,
-    stage: int = 0,
-    *,
-    under: Sequence[int] = (),
-    seconds: float = 0.4,
-    codes: Sequence[int] | None = None,
-) -> Keyboard:
-    """The codes of one stage (counted from 0) as keys.
-
-    under   : codes of the stages before, which those of a later stage refine
-    seconds : how long a key sounds, at least one position
-    codes   : the codes on the keys and their order; left out: all, the most used first
-
-    Raises ValueError for a stage or code that the codec does not have, or a missing `under`.
-    """
-    return Keyboard(codec, stage, under=under, seconds=seconds, codes=codes)
+SECONDS = 0.4
+"""How long a key sounds."""
 
 
 class Keyboard(Widget):
-    """What `keyboard` returns. `played` lists the codes of the keys pressed so far."""
+    """The codes of the first stage as keys. `played` lists the codes of the keys pressed so far.
+
+    codes : the codes on the keys and their order; left out: all, the most used first
+
+    Raises ValueError for a code that the codec does not have, or none.
+    """
 
     _esm, _css = assets("keys")
     played = t.List(t.Int()).tag(sync=True)
-    stage = t.Int().tag(sync=True)
     page = t.Int(0).tag(sync=True)
     pages = t.Int(1).tag(sync=True)
     board: t.List[Any] = t.List().tag(
@@ -61,46 +49,24 @@ class Keyboard(Widget):
     _rows = t.List(list(ROWS)).tag(sync=True)
     _answer = t.Dict().tag(sync=True)
 
-    def __init__(
-        self,
-        codec: Codec,
-        stage: int = 0,
-        *,
-        under: Sequence[int] = (),
-        seconds: float = 0.4,
-        codes: Sequence[int] | None = None,
-    ) -> None:
-        sizes = codec.model.bottleneck.codebook_sizes
-        if not 0 <= stage < len(sizes):
-            raise ValueError(f"stage is {stage}, this codec has 0 to {len(sizes) - 1}")
-        if len(under) != stage:
-            raise ValueError(
-                f"codes of stage {stage} refine those of the stages before: give under=[…] with "
-                f"{stage} codes, not {len(under)}, for example codes[0, :{stage}, 10].tolist()"
-            )
-        each = edit.samples_per_position(codec) / codec.sample_rate
-        if not each <= seconds <= 10:
-            raise ValueError(f"seconds is {seconds}, it must be from {each:g} to 10")
-        share = shares(codec, stage)
+    def __init__(self, codec: Codec, *, codes: Sequence[int] | None = None) -> None:
+        share = shares(codec)
         order = np.argsort(-share, kind="stable").tolist() if codes is None else list(codes)
-        for name, code, size in (
-            *(("under", code, size) for code, size in zip(under, sizes, strict=False)),
-            *(("codes", code, sizes[stage]) for code in order),
-        ):
-            if not 0 <= code < size:
-                raise ValueError(f"{name} holds {code}, that stage has codes 0 to {size - 1}")
+        for code in order:
+            if not 0 <= code < len(share):
+                raise ValueError(f"codes holds {code}, the codec has codes 0 to {len(share) - 1}")
         if not order:
             raise ValueError("codes is empty: give at least one, or leave it out for all")
-        self._codec, self._under, self._order, self._share = codec, list(under), order, share
-        self._hold = max(1, round(seconds / each))
-        super().__init__(stage=stage, pages=-(-len(order) // PAGE))
+        self._codec, self._order, self._share = codec, order, share
+        each = edit.samples_per_position(codec) / codec.sample_rate
+        self._hold = max(1, round(SECONDS / each))
+        super().__init__(pages=-(-len(order) // PAGE))
         self.turn(0)
 
     @property
     def codes(self) -> Tensor:
-        """The codes played, a position each: int64 (1, stage + 1, number of keys pressed)."""
-        columns = [[*self._under, code] for code in self.played]
-        return torch.tensor(columns, dtype=torch.int64).reshape(-1, self.stage + 1).T.unsqueeze(0)
+        """The codes played, a position each: int64 (1, 1, number of keys pressed)."""
+        return torch.tensor(self.played, dtype=torch.int64).reshape(1, 1, -1)
 
     @property
     def sample_rate(self) -> int:
@@ -110,8 +76,8 @@ class Keyboard(Widget):
     def hear(self, code: int) -> Tensor:
         """The sound of one key: (samples,). Raises ValueError for a code that is not there."""
         if not 0 <= code < len(self._share):
-            raise ValueError(f"code is {code}, stage {self.stage} has 0 to {len(self._share) - 1}")
-        return edit.sound(edit.hold(self._column(code), 0, self._hold), self._codec)
+            raise ValueError(f"code is {code}, the codec has 0 to {len(self._share) - 1}")
+        return edit.sound(edit.hold(torch.tensor([[[code]]]), 0, self._hold), self._codec)
 
     def tune(self) -> Tensor:
         """All that was played, in a row, a third as long a key: (samples,).
@@ -142,15 +108,12 @@ class Keyboard(Widget):
     @torch.no_grad()
     def _spectra(self, codes: list[int]) -> Tensor:
         """Mel spectrum in dB of each code where it is held: (codes, n_mels)."""
-        held = torch.cat([self._column(code) for code in codes]).repeat_interleave(3, dim=2)
+        held = torch.tensor(codes).reshape(-1, 1, 1).expand(-1, -1, 3)
         model, features = self._codec.model.eval(), self._codec.features
         x = model.decode(held.to(self._codec.device)).cpu()
         power = features.power(x)
         middle = power[..., power.shape[-1] // 3 : -(power.shape[-1] // 3)].mean(dim=-1)
         return spectral.to_db(middle.reshape(len(codes), -1))
-
-    def _column(self, code: int) -> Tensor:
-        return torch.tensor([*self._under, code]).reshape(1, -1, 1)
 
     def asked(self, content: dict[str, Any]) -> None:
         what = content.get("do")
@@ -168,21 +131,18 @@ class Keyboard(Widget):
     def sentence(self) -> str:
         first = ", ".join(str(key["code"]) for key in self.board[:5])
         return (
-            f"keyboard of {len(self._order)} codes of stage {self.stage} (codes {first}, … first), "
+            f"keyboard of {len(self._order)} codes of stage 0 (codes {first}, … first), "
             f"{len(self.played)} keys played; with a running kernel you can press and hear them"
         )
 
 
-def shares(codec: Codec, stage: int) -> np.ndarray:
-    """How often each code of a stage occurs by the codec's tables: (K,), the sum is 1.
+def shares(codec: Codec) -> np.ndarray:
+    """How often each code of the first stage occurs by the codec's tables: (K,), the sum is 1.
 
-    The first stage's tables say how often a code follows one of a group, so its shares are those at
-    which the chain of codes comes to rest.
+    The tables say how often a code follows one of a group, so the shares are those at which the
+    chain of codes comes to rest.
     """
     tables = codec.tables
-    if stage > 0:
-        weights = np.asarray(tables.later[stage - 1], dtype=np.float64)
-        return weights / weights.sum()
     follows = np.asarray(tables.first, dtype=np.float64)  # (groups, K)
     follows /= follows.sum(axis=1, keepdims=True)
     groups = np.full(len(follows), 1 / len(follows))

@@ -10,7 +10,6 @@ Notebook: 05
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -25,20 +24,15 @@ MOST = 64
 """Points, and codes, that a plane takes."""
 
 
-def voronoi(points: Any, codes: Any, *, size: float = 3.0) -> Voronoi:
-    """Points (n, 2) and codes (K, 2) in the plane from -size to size, to be dragged.
-
-    Raises ValueError for other shapes, numbers that are not finite, or more than 64 of a kind.
-    """
-    return Voronoi(points, codes, size=size)
-
-
 class Voronoi(Widget):
-    """What `voronoi` returns; these follow every drag, and `points` and `codes` may be set.
+    """Points (n, 2) and codes (K, 2) in the plane from -3 to 3, to be dragged.
 
+    These follow every drag, and `points` and `codes` may be set:
     points, codes : lists of [x, y]
     assignment    : the number of the nearest code of each point (the first on a tie)
     loss          : the mean over all numbers of (point - its code) squared, as in a VQ layer
+
+    Raises ValueError for other shapes, numbers that are not finite, or more than 64 of a kind.
     """
 
     _esm, _css = assets("plane")
@@ -48,12 +42,10 @@ class Voronoi(Widget):
     loss = t.Float().tag(sync=True)
     size = t.Float(3.0).tag(sync=True)
 
-    def __init__(self, points: Any, codes: Any, *, size: float = 3.0) -> None:
-        if not 0 < size < math.inf:
-            raise ValueError(f"size is {size}, it must be above 0")
+    def __init__(self, points: Any, codes: Any) -> None:
         self._start = _pairs(points, "points"), _pairs(codes, "codes")
         self._seed = 0
-        super().__init__(points=self._start[0], codes=self._start[1], size=size)
+        super().__init__(points=self._start[0], codes=self._start[1])
         self._follow()
 
     @t.validate("points", "codes")

@@ -32,54 +32,31 @@ QUIET = 1e-3
 """A recording whose peak stays below this holds no voice (−60 dBFS)."""
 
 
-def recorder(
-    *,
-    seconds: float = 3.0,
-    sample_rate: int = 16000,
-    clip: str | Path | None = None,
-    longest: float = 60.0,
-) -> Recorder:
+class Recorder(Widget):
     """Buttons to record up to `seconds`, to upload a file, or to take a clip that is here.
 
-    sample_rate : of what arrives, in Hz; the browser brings everything to it, mono
-    clip        : path of a sound file to begin with; left out: a bundled voice
-    longest     : seconds that are kept of an uploaded file
+    clip : path of a sound file to begin with; left out: a bundled voice
 
-    Raises ValueError for lengths that are not above 0 or above 120 s.
-    """
-    return Recorder(seconds=seconds, sample_rate=sample_rate, clip=clip, longest=longest)
-
-
-class Recorder(Widget):
-    """What `recorder` returns: `waveform (samples,)`, `sample_rate`, and `source` in words.
-
+    What is there: `waveform (samples,)`, `sample_rate`, and `source` in words.
     `source` can be observed to learn of a new sound.
+
+    Raises ValueError for a length that is not above 0 or above 120 s.
     """
 
     _esm, _css = assets("recording")
     source = t.Unicode().tag(sync=True)
     seconds = t.Float().tag(sync=True)
-    longest = t.Float().tag(sync=True)
-    sample_rate = t.Int().tag(sync=True)
+    longest = t.Float(60.0).tag(sync=True)  # seconds that are kept of an uploaded file
+    sample_rate = t.Int(16000).tag(sync=True)  # the browser brings everything to it, mono
     _sound = t.Unicode().tag(sync=True)
     _picture = t.Unicode().tag(sync=True)
     _length = t.Float().tag(sync=True)
 
-    def __init__(
-        self,
-        *,
-        seconds: float = 3.0,
-        sample_rate: int = 16000,
-        clip: str | Path | None = None,
-        longest: float = 60.0,
-    ) -> None:
-        for name, value in (("seconds", seconds), ("longest", longest)):
-            if not 0 < value <= 120:  # as float32 in text, 120 s are 10 MB: what a message may hold
-                raise ValueError(f"{name} is {value}, it must be above 0 and at most 120")
-        if not 8000 <= sample_rate <= 16000:
-            raise ValueError(f"sample_rate is {sample_rate}, it must be from 8000 to 16000 Hz")
+    def __init__(self, *, seconds: float = 3.0, clip: str | Path | None = None) -> None:
+        if not 0 < seconds <= 120:  # as float32 in text, 120 s are 10 MB: what a message may hold
+            raise ValueError(f"seconds is {seconds}, it must be above 0 and at most 120")
         self._clip = bundled(*CLIP) if clip is None else Path(clip)
-        super().__init__(seconds=seconds, longest=longest, sample_rate=sample_rate)
+        super().__init__(seconds=seconds)
         self.take_clip()
 
     @property
@@ -114,8 +91,7 @@ class Recorder(Widget):
         self._waveform = waveform
         self._length = len(waveform) / self.sample_rate
         self._sound = sound_uri(waveform, self.sample_rate)
-        config = MelConfig(sample_rate=self.sample_rate, f_max=self.sample_rate / 2)
-        self._picture = spectrogram_uri(waveform, config)
+        self._picture = spectrogram_uri(waveform, MelConfig())
         self.set_trait("source", "")  # so that two recordings in a row are two changes
         self.source = source
 

@@ -23,17 +23,13 @@ MOST = 250
 """Positions of a strip: ten seconds as shipped."""
 
 
-def code_strip(codec: Codec, codes: Tensor, gain_db: float = 0.0) -> CodeStrip:
+class CodeStrip(Widget):
     """A strip of `codes (1, stages, positions)`, as `Codec.encode` gives them with `gain_db`.
 
+    `codes` and `waveform` are always those of the strip.
     Raises ValueError for codes that are not well-formed, that the codec does not have, or with more
     than 250 positions.
     """
-    return CodeStrip(codec, codes, gain_db)
-
-
-class CodeStrip(Widget):
-    """What `code_strip` returns. `codes` and `waveform` are always those of the strip."""
 
     _esm, _css = assets("strip")
     grid: t.List[Any] = t.List().tag(sync=True)  # (stages, positions)

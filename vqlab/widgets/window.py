@@ -10,7 +10,6 @@ Notebook: 02
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import traitlets as t
@@ -20,32 +19,21 @@ from ..plots.media import picture_uri, sound_uri
 from ..spectral import MelConfig
 from .base import Widget, assets, mono
 
+RATE = 16000
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
 
 FRAMES = 480
 """Columns of a picture, at most."""
 
 
-def trade_off(
-    waveform: Any,
-    config: MelConfig | None = None,
-    *,
-    lengths: Sequence[int] = LENGTHS,
-    highest: float | None = None,
-) -> TradeOff:
+class TradeOff(Widget):
     """The spectrogram of a sound (samples,) with windows of several lengths, under a slider.
 
-    config  : gives the sample rate and the length to begin with, `MelConfig()` if left out
-    lengths : of the windows, in samples
     highest : the highest frequency shown, in Hz; left out: half the sample rate
 
-    Raises ValueError for a sound longer than 10 s, or fewer than two lengths.
+    `n_fft` is the slider's; all pictures are made beforehand.
+    Raises ValueError for a sound longer than 10 s.
     """
-    return TradeOff(waveform, config, lengths=lengths, highest=highest)
-
-
-class TradeOff(Widget):
-    """What `trade_off` returns. `n_fft` is the slider's; all pictures are made beforehand."""
 
     _esm, _css = assets("window")
     n_fft = t.Int().tag(sync=True)
@@ -56,35 +44,24 @@ class TradeOff(Widget):
     _pictures = t.List(t.Unicode()).tag(sync=True)
     _sound = t.Unicode().tag(sync=True)
 
-    def __init__(
-        self,
-        waveform: Any,
-        config: MelConfig | None = None,
-        *,
-        lengths: Sequence[int] = LENGTHS,
-        highest: float | None = None,
-    ) -> None:
-        config = config or MelConfig()
-        rate, sound, lengths = config.sample_rate, mono(waveform), sorted(set(lengths))
+    def __init__(self, waveform: Any, *, highest: float | None = None) -> None:
+        rate, sound = RATE, mono(waveform)
         if len(sound) > 10 * rate:
             raise ValueError(f"the sound lasts {len(sound) / rate:.1f} s: give at most 10 s of it")
-        if len(lengths) < 2 or not 32 <= lengths[0] <= lengths[-1] <= 16384:
-            raise ValueError(f"lengths are at least two from 32 to 16384, not {lengths}")
         highest = rate / 2 if highest is None else float(highest)
         if not 100 <= highest <= rate / 2:
             raise ValueError(f"highest is {highest} Hz, it must be from 100 to {rate / 2:g}")
         pictures = []
-        for n_fft in lengths:
+        for n_fft in LENGTHS:
             hop = max(1, min(len(sound) // FRAMES, n_fft // 4))
             own = MelConfig(sample_rate=rate, n_fft=n_fft, hop_length=hop, n_mels=1, f_max=rate / 2)
             power = spectral.stft(sound, own).abs().square() / n_fft
             bins = max(2, round(highest / rate * n_fft) + 1)
             pictures.append(picture_uri(spectral.to_db(power[:bins]), width=FRAMES, height=220))
-        start = config.n_fft if config.n_fft in lengths else lengths[len(lengths) // 2]
         super().__init__(
-            n_fft=start,
+            n_fft=512,
             sample_rate=rate,
-            lengths=lengths,
+            lengths=list(LENGTHS),
             _seconds=len(sound) / rate,
             _highest=highest,
             _pictures=pictures,
