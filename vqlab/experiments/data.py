@@ -18,7 +18,17 @@ from .. import datasets, training
 from ..codec import Codec
 from ..features import Front, Pictures, rms, segments
 from .build import features_of
-from .schema import ClipSet, Grid, LogMel, NoteSet, PictureSet, RecordingSet, Stft, WordSet
+from .schema import (
+    WITH_WORDS,
+    ClipSet,
+    Grid,
+    LogMel,
+    NoteSet,
+    PictureSet,
+    RecordingSet,
+    Stft,
+    WordSet,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,28 +113,12 @@ def is_speech(grid: Grid) -> bool:
 
 def _items(grid: Grid, split: str, limit: int | None, front: Front) -> datasets.Dataset:
     chosen = grid.dataset
-    if isinstance(
-        chosen, WordSet
-    ):  # around the word, or the rest of it would be an item of its own
-        return datasets.load(
-            chosen.name,
-            split,
-            root=chosen.root,
-            words=chosen.words or "all",
-            seconds=front.seconds,
-            limit=limit,
-        )
-    if isinstance(chosen, NoteSet):
-        kinds = {"families": chosen.families, "sources": chosen.sources}
-        return datasets.load(
-            chosen.name,
-            split,
-            root=chosen.root,
-            seconds=None,
-            limit=limit,
-            **kinds,  # type: ignore[arg-type]
-        )
-    return datasets.load(chosen.name, split, root=chosen.root, seconds=None, limit=limit)
+    options: dict[str, Any] = {"root": chosen.root, "seconds": None, "limit": limit}
+    if isinstance(chosen, WordSet):  # around the word, or the rest of it would be another item
+        options |= {"words": chosen.words or "all", "seconds": front.seconds}
+    elif isinstance(chosen, NoteSet):
+        options |= {"families": chosen.families, "sources": chosen.sources}
+    return datasets.load(chosen.name, split, **options)
 
 
 def _clips(chosen: ClipSet, split: str, limit: int | None, codec: Codec | None) -> Split:
@@ -134,7 +128,7 @@ def _clips(chosen: ClipSet, split: str, limit: int | None, codec: Codec | None) 
     for name in chosen.of:
         clips = load_clips(name, split, root=chosen.root, words=chosen.words, limit=limit)
         notes += clips.notes
-        if split == "validation" and name != "librispeech":
+        if split == "validation" and name in WITH_WORDS:
             clips = clips.at_most(12)  # of a word: each has about the same say
         found.append(training.levelled(codec, clips, speeds=speeds))
     return Split(training.join(found), notes=tuple(notes))
@@ -147,7 +141,7 @@ def load_clips(
 
     Raises ValueError where none is left.
     """
-    words = None if name == "librispeech" else words  # it has sentences
+    words = words if name in WITH_WORDS else None
     clips = datasets.load(name, split, root=root, words=words, seconds=1.0, limit=limit).scan()
     if not len(clips):
         raise ValueError(f"no clip of the {split} split can be used: {' '.join(clips.notes)}")

@@ -61,15 +61,17 @@ def singles(grid: Grid) -> list[Single]:
     Raises ValueError if two would have the same name.
     """
     found: dict[str, Single] = {}
-    count = sum(_count(grid, bottleneck) for bottleneck in grid.bottlenecks)
+    lists = [
+        {key: getattr(one, key) for key in LISTED if hasattr(one, key)}
+        | {"seeds": one.seeds or grid.training.seeds}
+        for one in grid.bottlenecks
+    ]
+    count = sum(math.prod(map(len, each.values())) for each in lists)
     if count > MOST_RUNS:
         raise ValueError(f"the grid has {count:,} runs, at most {MOST_RUNS:,} are allowed")
-    for bottleneck in grid.bottlenecks:
-        seeds = bottleneck.seeds or grid.training.seeds
-        keys = [key for key in LISTED if hasattr(bottleneck, key)]
-        lists = [getattr(bottleneck, key) for key in keys]
-        for *values, seed in itertools.product(*lists, seeds):
-            chosen = dict(zip(keys, values, strict=True))
+    for bottleneck, each in zip(grid.bottlenecks, lists, strict=True):
+        for *values, seed in itertools.product(*each.values()):
+            chosen = dict(zip(each, values, strict=False))  # all but the seed
             name = _name(bottleneck.kind, bottleneck.label, chosen, seed)
             if name in found:
                 raise ValueError(
@@ -83,13 +85,6 @@ def singles(grid: Grid) -> list[Single]:
             single = grid.model_copy(update={"bottlenecks": [one], "training": training})
             found[name] = Single(name, single, one, seed)
     return list(found.values())
-
-
-def _count(grid: Grid, bottleneck: Any) -> int:
-    """How many runs one entry of `bottlenecks` makes."""
-    seeds = bottleneck.seeds or grid.training.seeds
-    lists = [getattr(bottleneck, key) for key in LISTED if hasattr(bottleneck, key)]
-    return math.prod(map(len, [*lists, seeds]))
 
 
 def _name(kind: str, label: str | None, chosen: dict[str, Any], seed: int) -> str:

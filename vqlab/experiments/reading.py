@@ -160,8 +160,9 @@ def _impossible_clips(grid: Grid) -> Iterator[tuple[tuple, str]]:
             f"hop_length is {frames.hop_length}: a second has {count} frames, no multiple of the "
             f"{network.stride} of a position: take 160, say",
         )
-    if data.words and data.of == ["librispeech"]:
-        yield ("dataset", "words"), "librispeech has sentences, no words to choose: leave out words"
+    if data.words and not set(data.of) & set(schema.WITH_WORDS):
+        said = f"{', '.join(data.of)} has sentences, no words to choose: leave out words"
+        yield ("dataset", "words"), said
 
 
 def _without_tags(loc: tuple) -> tuple:

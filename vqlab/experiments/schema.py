@@ -83,10 +83,14 @@ class NoteSet(_Set):
     sources: Names | None = None
 
 
+WITH_WORDS = ("words", "speech_commands", "folder")
+"""Sets of speech whose clips are words; others have sentences."""
+
+
 class ClipSet(_Set):
     """Seconds of speech from one or several sets, all at one level, for training at `speeds` too.
 
-    words: which; null for what each set gives by itself. librispeech has sentences.
+    words: which, of the sets that have words; null for what each gives by itself.
     """
 
     name: Literal["clips"]
