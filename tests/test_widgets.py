@@ -113,6 +113,79 @@ def test_a_wrong_message_becomes_a_notice_and_a_good_one_takes_it_away(strip):
     assert strip.notice == ""
 
 
+def page_sets(widget, **state):
+    """What the page has changed, handled as in the kernel."""
+    data = {"method": "update", "state": state, "buffer_paths": []}
+    widget._handle_msg({"content": {"data": data}, "buffers": []})
+
+
+def state_of(widget):
+    return {k: v for k, v in widget.get_state().items() if k not in ("layout", "notice")}
+
+
+@pytest.mark.parametrize("junk", [None, 3, "take", [], [["do", "reset"]], True, 0.5])
+def test_a_message_that_is_no_dictionary_is_ignored(codec, word, junk):
+    for widget in all_widgets(codec, word):
+        before = state_of(widget)
+        widget._handle_custom_msg(junk, [])
+        widget.set_state(junk)
+        assert state_of(widget) == before and widget.notice == ""
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        *(("points", v) for v in (None, 7, "ab", {}, [], [[1]], [[0, 0]] * 65, [[1, None]])),
+        *(("points", v) for v in ([["a", "b"]], [[10**400, 0]], [[float("nan"), 0]], [[[1, 2]]])),
+        *(("played", v) for v in (None, {}, [-1], [1024], ["1"], [1.5], [1] * 201, [10**30])),
+        *(("n_fft", v) for v in (None, 7, "512", [512], 10**30)),
+    ],
+)
+def test_a_refused_value_leaves_the_old_one_and_the_page_gets_it_back(codec, name, value):
+    widget = {
+        "points": lambda: widgets.voronoi(POINTS, CODES),
+        "played": lambda: widgets.keyboard(codec, codes=[3, 1, 2]),
+        "n_fft": lambda: widgets.trade_off(tone()),
+    }[name]()
+    before, sent = state_of(widget), []
+    widget.send_state = sent.append
+    page_sets(widget, **{name: value})
+    assert state_of(widget) == before
+    assert widget.notice and "\n" not in widget.notice
+    assert [name] in sent
+
+
+def test_good_values_from_the_page_are_taken(codec):
+    plane, keys, slider = (
+        widgets.voronoi(POINTS, CODES),
+        widgets.keyboard(codec, codes=[3, 1, 2]),
+        widgets.trade_off(tone()),
+    )
+    page_sets(plane, points=[[0, 1], [2, 2]])
+    page_sets(keys, played=[3, 3, 1])
+    page_sets(slider, n_fft=256)
+    assert plane.points == [[0.0, 1.0], [2.0, 2.0]] and len(plane.assignment) == 2
+    assert keys.played == [3, 3, 1] and slider.n_fft == 256
+    assert plane.notice == keys.notice == slider.notice == ""
+
+
+def test_the_page_sets_nothing_that_is_the_kernels(codec, word):
+    for widget in all_widgets(codec, word):
+        before = state_of(widget)
+        own = {name: value for name, value in before.items() if name not in widget._from_page}
+        page_sets(widget, **{name: 10**9 for name in own}, nonsense=1)
+        assert state_of(widget) == before and widget.notice == ""
+
+
+def test_a_long_sound_is_refused_before_it_is_sent(tmp_path):
+    long = tmp_path / "hour.flac"
+    soundfile.write(long, np.zeros(121 * RATE), RATE)
+    with pytest.raises(ValueError, match="hour.flac lasts 121 s, more than 120"):
+        widgets.recorder(clip=long)
+    with pytest.raises(ValueError, match="lasts 41.0 s: give at most 40 s"):
+        listen.abx(tone(seconds=41), tone(450.0, seconds=41))
+
+
 # voronoi
 
 

@@ -19,7 +19,7 @@ import torch
 import traitlets as t
 
 from ..plots.media import sound_uri
-from ..widgets.base import Widget, assets, mono, whole_number
+from ..widgets.base import LONGEST, Widget, assets, mono, whole_number
 from . import comparing as listen
 
 MOST = 100
@@ -56,8 +56,8 @@ class ABX(Widget):
     answers : "a" or "b" for each trial so far
 
     `right`, `p_value` and `result` have a value after the last trial.
-    Raises ValueError for sounds that `listen.compare` refuses, equal ones, or a number of trials
-    that is not from 1 to 100.
+    Raises ValueError for sounds that `listen.compare` refuses, equal ones, ones of more than 40 s
+    (three of them go to the page), or a number of trials that is not from 1 to 100.
     """
 
     _esm, _css = assets("blind", __package__)
@@ -84,7 +84,7 @@ class ABX(Widget):
         if len(names) != 2:
             raise ValueError(f"names are two, of a and of b, not {len(names)}")
         fair = listen.compare({"a": a, "b": b}, sample_rate)
-        self._pair = {v.label: mono(np.asarray(v.samples)) for v in fair.versions}
+        self._pair = {v.label: mono(v.samples, sample_rate, LONGEST / 3) for v in fair.versions}
         if self._pair["a"].equal(self._pair["b"]):
             raise ValueError("a and b are the same sound, sample for sample: nobody can tell them")
         self._rate = sample_rate
@@ -119,7 +119,7 @@ class ABX(Widget):
         Raises ValueError for another word, or after the last trial.
         """
         if choice not in ("a", "b"):
-            raise ValueError(f"the answer is 'a' or 'b', not {choice!r}")
+            raise ValueError(f"the answer is 'a' or 'b', not {choice[:40]!r}")
         if self.done:
             raise ValueError("all trials are answered: restart() begins again")
         self.answers = [*self.answers, choice]

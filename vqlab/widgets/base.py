@@ -8,6 +8,7 @@ of widgets can carry it, and nothing is asked of the network.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
@@ -27,8 +28,19 @@ def assets(name: str, package: str = __package__) -> tuple[str, str]:
     return text("js"), text("css")
 
 
+LONGEST = 120.0
+"""Seconds of sound that a message may carry: as float32 in text they are 10 MB."""
+
+
+class Refused(t.TraitError, ValueError):
+    """A value that a widget does not take; the one before stays."""
+
+
 class Widget(anywidget.AnyWidget):
     """Base of the widgets. `notice` is a sentence to the learner, empty where all is well."""
+
+    _from_page: tuple[str, ...] = ()
+    """The names that the page may set; all others are the kernel's."""
 
     notice = t.Unicode("").tag(sync=True)
 
@@ -44,14 +56,26 @@ class Widget(anywidget.AnyWidget):
         """Do what the page asks for. A ValueError becomes the notice."""
         raise NotImplementedError
 
-    def _message(self, _: Any, content: dict[str, Any], __: Any) -> None:
+    def _message(self, _: Any, content: Any, __: Any) -> None:
+        if isinstance(content, dict):  # anything else is not from our page
+            self._answered(lambda: self.asked(content))
+
+    def set_state(self, sync_data: Any) -> None:
+        """Take what the page has set; it gets back what was, if that is refused."""
+        if isinstance(sync_data, dict):
+            state = {name: sync_data[name] for name in self._from_page if name in sync_data}
+            self._answered(lambda: super(Widget, self).set_state(state))
+            if self.notice and state:
+                self.send_state(list(state))
+
+    def _answered(self, act: Callable[[], None]) -> None:
         # All that an answer changes goes to the page in one piece.
         with self.hold_sync():
             try:
                 self.notice = ""
-                self.asked(content)
-            except ValueError as error:
-                self.notice = str(error)
+                act()
+            except (ValueError, t.TraitError, OverflowError) as error:
+                self.notice = str(error)[:300]
 
     def __repr__(self) -> str:
         return f"[{self.sentence()}]"
@@ -67,20 +91,25 @@ def whole_number(content: dict[str, Any], name: str) -> int:
     """A number in a message from the page. Raises ValueError for anything else."""
     value = content.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{name} must be a whole number, not {value!r}")
+        raise ValueError(f"{name} must be a whole number, not {ascii(value)[:40]}")
     return value
 
 
-def mono(waveform: Any) -> Tensor:
+def mono(waveform: Any, sample_rate: int, longest: float) -> Tensor:
     """`waveform` as float32 (samples,) on the CPU.
 
-    Raises ValueError for another shape, no samples, or samples that are not finite.
+    Raises ValueError for another shape, no samples or more of them than `longest` seconds have, or
+    samples that are not finite.
     """
     sound = torch.as_tensor(waveform).detach().to("cpu", torch.float32)
     if sound.ndim == 2 and sound.shape[0] == 1:
         sound = sound[0]
     if sound.ndim != 1 or not sound.numel():
         raise ValueError(f"a sound is (samples,) with at least one, not {tuple(sound.shape)}")
+    if len(sound) > longest * sample_rate:
+        raise ValueError(
+            f"the sound lasts {len(sound) / sample_rate:.1f} s: give at most {longest:g} s of it"
+        )
     if not sound.isfinite().all():
         raise ValueError("the sound holds samples that are NaN or infinite; mend them first")
     return sound

@@ -20,12 +20,15 @@ from torch import Tensor
 from .. import spectral
 from ..codec import Codec, edit
 from ..plots.media import picture_uri, sound_uri
-from .base import Widget, assets, whole_number
+from .base import Refused, Widget, assets, whole_number
 
 ROWS = ("1234567890", "qwertyuiop", "asdfghjkl;", "zxcvbnm,./")
 """Characters of the keys of a page; one page has as many keys."""
 
 PAGE = sum(map(len, ROWS))
+
+MOST = 200
+"""Keys that `played` holds."""
 
 SECONDS = 0.4
 """How long a key sounds."""
@@ -40,6 +43,7 @@ class Keyboard(Widget):
     """
 
     _esm, _css = assets("keys")
+    _from_page = ("played",)
     played = t.List(t.Int()).tag(sync=True)
     page = t.Int(0).tag(sync=True)
     pages = t.Int(1).tag(sync=True)
@@ -62,6 +66,15 @@ class Keyboard(Widget):
         self._hold = max(1, round(SECONDS / each))
         super().__init__(pages=-(-len(order) // PAGE))
         self.turn(0)
+
+    @t.validate("played")
+    def _keys_that_are_there(self, proposal: Any) -> list[int]:
+        played = proposal["value"]
+        if len(played) > MOST:
+            raise Refused(f"{MOST} keys are kept, not {len(played)}: forget some first")
+        if not all(0 <= code < len(self._share) for code in played):
+            raise Refused(f"the codec has codes 0 to {len(self._share) - 1} only")
+        return played
 
     @property
     def codes(self) -> Tensor:

@@ -18,7 +18,7 @@ import traitlets as t
 from torch import Tensor
 
 from ..quantize import distances, nearest
-from .base import Widget, assets
+from .base import Refused, Widget, assets
 
 MOST = 64
 """Points, and codes, that a plane takes."""
@@ -36,6 +36,7 @@ class Voronoi(Widget):
     """
 
     _esm, _css = assets("plane")
+    _from_page = ("points", "codes")
     points = t.Any().tag(sync=True)
     codes = t.Any().tag(sync=True)
     assignment: t.List[int] = t.List().tag(sync=True)
@@ -79,7 +80,7 @@ class Voronoi(Widget):
     def reseed(self, seed: int | None = None, *, what: str = "codes") -> None:
         """New places by chance for the "codes" or the "points"; without a seed others each time."""
         if what not in ("codes", "points"):
-            raise ValueError(f"what is {what!r}, it must be 'codes' or 'points'")
+            raise ValueError(f"what is {what[:40]!r}, it must be 'codes' or 'points'")
         self._seed += 1
         chance = np.random.default_rng(self._seed if seed is None else seed)
         places = chance.uniform(-0.9, 0.9, (len(getattr(self, what)), 2)) * self.size
@@ -110,11 +111,11 @@ class Voronoi(Widget):
 
 def _pairs(values: Any, name: str) -> list[list[float]]:
     try:
-        pairs = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be pairs of numbers: {error}") from None
-    if pairs.ndim != 2 or pairs.shape[1] != 2 or not 1 <= len(pairs) <= MOST:
-        raise ValueError(f"{name} must be (n, 2) with n from 1 to {MOST}, not {pairs.shape}")
+        pairs = np.asarray(values if len(values) <= MOST else (), dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Refused(f"{name} must be pairs of numbers: {error}") from None
+    if pairs.ndim != 2 or pairs.shape[1] != 2 or not len(pairs):
+        raise Refused(f"{name} must be (n, 2) with n from 1 to {MOST}")
     if not np.isfinite(pairs).all():
-        raise ValueError(f"{name} holds numbers that are NaN or infinite")
+        raise Refused(f"{name} holds numbers that are NaN or infinite")
     return pairs.tolist()

@@ -24,7 +24,7 @@ from .. import audio
 from ..files import bundled
 from ..plots.media import sound_uri, spectrogram_uri
 from ..spectral import MelConfig
-from .base import Widget, assets, mono
+from .base import LONGEST, Widget, assets, mono
 
 CLIP = ("voices", "en", "welcome.flac")
 
@@ -53,8 +53,8 @@ class Recorder(Widget):
     _length = t.Float().tag(sync=True)
 
     def __init__(self, *, seconds: float = 3.0, clip: str | Path | None = None) -> None:
-        if not 0 < seconds <= 120:  # as float32 in text, 120 s are 10 MB: what a message may hold
-            raise ValueError(f"seconds is {seconds}, it must be above 0 and at most 120")
+        if not 0 < seconds <= LONGEST:
+            raise ValueError(f"seconds is {seconds}, it must be above 0 and at most {LONGEST:g}")
         self._clip = bundled(*CLIP) if clip is None else Path(clip)
         super().__init__(seconds=seconds)
         self.take_clip()
@@ -66,6 +66,9 @@ class Recorder(Widget):
 
     def take_clip(self) -> None:
         """Take the clip that is here already."""
+        with audio.opened(self._clip) as file:  # before anything long is decoded
+            if (seconds := file.frames / file.samplerate) > LONGEST:
+                raise ValueError(f"{self._clip.name} lasts {seconds:.0f} s, more than {LONGEST:g}")
         waveform, _ = audio.load(self._clip, sample_rate=self.sample_rate)
         self._become(waveform, f"bundled clip “{self._clip.stem.replace('_', ' ')}”")
 
@@ -76,7 +79,8 @@ class Recorder(Widget):
         """
         if not data or len(data) % 4:
             raise ValueError(f"{len(data)} bytes are no float32 samples: record it again")
-        waveform = mono(np.frombuffer(data, dtype="<f4").astype(np.float32))
+        most = round(self.longest * self.sample_rate)
+        waveform = mono(np.frombuffer(data[: 4 * most], "<f4").copy(), self.sample_rate, LONGEST)
         peak = float(waveform.abs().max())
         if peak < QUIET:
             raise ValueError(
@@ -85,7 +89,7 @@ class Recorder(Widget):
             )
         if peak >= 0.999:
             self.notice = "The loudest samples are at full scale: it may crackle. Go further away."
-        self._become(waveform[: round(self.longest * self.sample_rate)], source)
+        self._become(waveform, source)
 
     def _become(self, waveform: Tensor, source: str) -> None:
         self._waveform = waveform

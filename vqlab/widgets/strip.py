@@ -10,6 +10,7 @@ Notebook: 12
 from __future__ import annotations
 
 import random
+from collections import deque
 from typing import Any
 
 import traitlets as t
@@ -48,7 +49,7 @@ class CodeStrip(Widget):
                 "them, for example codes[..., :50]"
             )
         self._codec, self._gain_db = codec, gain_db
-        self._past: list[Tensor] = []
+        self._past: deque[Tensor] = deque(maxlen=1000)
         self._codes = self._first = codes.clone()
         sizes = codec.model.bottleneck.codebook_sizes[: codes.shape[1]]
         super().__init__(

@@ -17,7 +17,7 @@ import traitlets as t
 from .. import spectral
 from ..plots.media import picture_uri, sound_uri
 from ..spectral import MelConfig
-from .base import Widget, assets, mono
+from .base import Refused, Widget, assets, mono
 
 RATE = 16000
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
@@ -36,6 +36,7 @@ class TradeOff(Widget):
     """
 
     _esm, _css = assets("window")
+    _from_page = ("n_fft",)
     n_fft = t.Int().tag(sync=True)
     sample_rate = t.Int().tag(sync=True)
     lengths = t.List(t.Int()).tag(sync=True)
@@ -45,9 +46,7 @@ class TradeOff(Widget):
     _sound = t.Unicode().tag(sync=True)
 
     def __init__(self, waveform: Any, *, highest: float | None = None) -> None:
-        rate, sound = RATE, mono(waveform)
-        if len(sound) > 10 * rate:
-            raise ValueError(f"the sound lasts {len(sound) / rate:.1f} s: give at most 10 s of it")
+        rate, sound = RATE, mono(waveform, RATE, 10)
         highest = rate / 2 if highest is None else float(highest)
         if not 100 <= highest <= rate / 2:
             raise ValueError(f"highest is {highest} Hz, it must be from 100 to {rate / 2:g}")
@@ -71,7 +70,7 @@ class TradeOff(Widget):
     @t.validate("n_fft")
     def _one_of_them(self, proposal: Any) -> int:
         if self.lengths and proposal["value"] not in self.lengths:
-            raise ValueError(f"n_fft is {proposal['value']}, the slider has {self.lengths}")
+            raise Refused(f"n_fft is {proposal['value']}, the slider has {self.lengths}")
         return proposal["value"]
 
     @property
@@ -85,7 +84,7 @@ class TradeOff(Widget):
         return 2 * self.sample_rate / self.n_fft
 
     def asked(self, content: dict[str, Any]) -> None:
-        raise ValueError(f"nothing is to be asked here: {content}")
+        raise ValueError("nothing is to be asked here")
 
     def sentence(self) -> str:
         return (
