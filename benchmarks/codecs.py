@@ -36,7 +36,7 @@ from vqlab.codec import Codec
 from vqlab.codec.packing import unpack
 from vqlab.datasets import Item
 from vqlab.files import recordings_root, write_whole
-from vqlab.plots import rates as codec_plots
+from vqlab.lessons import codec_plots
 
 from peers import RATE, Coded, Coder, installed, padded  # isort: skip
 from scoring import Listener, Results, score_all, summarise  # isort: skip

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vqlab.experiments.plots import error_against_latent, error_against_rate, picture
+from vqlab.lessons.result_plots import error_against_latent, error_against_rate, picture
+
 from vqlab.experiments.table import Row, chosen, read_table
 from vqlab.files import load_tensors, write_whole
 

@@ -27,12 +27,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from vqlab.lessons.classifier import load_classifier
 
 import vqlab
 from vqlab import metrics, spectral
 from vqlab.codec import Codec
 from vqlab.files import write_whole
-from vqlab.metrics.classifier import load_classifier
 from vqlab.prior import Prior, load_prior, voice
 from vqlab.quantize import CodebookStats
 

@@ -4,7 +4,7 @@ What a table cannot hold: these are drawn from the runs' reports (metrics.jsonl)
 per frequency and example pictures that `python -m vqlab evaluate` leaves beside its table
 (errors.safetensors). The one idea: every model is seen on the same item, and every minimum is
 marked. Each function returns a figure whose label is its alternative text, see
-`vqlab.experiments.plots`.
+`vqlab.lessons.result_plots`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from vqlab.lessons.result_plots import COLORS, SHAPES, legend, plain, with_alt
 
-from vqlab.experiments.plots import COLORS, SHAPES, legend, plain, with_alt
 from vqlab.experiments.table import MODELS, Row, chosen, label_of, some
 from vqlab.plots import BLUE, GREEN, ORANGE, PINK, SKY, as_numpy, new_figure
 

@@ -110,7 +110,7 @@ class Listener:
     def __init__(self) -> None:
         self.words: list[str] = []
         try:
-            from vqlab.metrics.classifier import load_classifier
+            from vqlab.lessons.classifier import load_classifier
 
             self.classifier = load_classifier()
         except (ImportError, FileNotFoundError):

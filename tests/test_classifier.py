@@ -6,10 +6,10 @@ import runpy
 import pytest
 import torch
 from _support import ROOT
+from vqlab.lessons.classifier import WordClassifier, load_classifier, log_mel
 
 from vqlab import datasets
 from vqlab.files import load_tensors, save_tensors
-from vqlab.metrics.classifier import WordClassifier, load_classifier, log_mel
 
 WORDS = ["cat", "go", "right"]
 TOOL = ROOT / "tools" / "train_classifier.py"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vqlab.plots import rates
+from vqlab.lessons import codec_plots as rates
 
 
 def codec_points():

@@ -5,7 +5,7 @@ import torch
 
 from vqlab import codec, training
 from vqlab.features import Features
-from vqlab.listen import live
+from vqlab.lessons import live
 from vqlab.training.runs import Run
 
 SMALL = {"width": 8, "codebook_size": 16, "stages": 2, "decoder_blocks": 1}

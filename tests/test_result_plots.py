@@ -20,10 +20,11 @@ from _support import ROOT
 from matplotlib import pyplot
 from PIL import Image
 
-from vqlab.experiments import plots, reading
+from vqlab.experiments import reading
 from vqlab.experiments import table as result_table
 from vqlab.experiments.grid import singles
 from vqlab.files import save_tensors
+from vqlab.lessons import result_plots as plots
 
 COLUMNS = (
     "grid run dataset model D K stages seed parameters positions latent_bits seconds "
@@ -130,7 +131,7 @@ def nothing_lies_on_another(figure):
 
 
 def test_importing_result_plots_does_not_import_matplotlib():
-    code = "import sys, vqlab.experiments.plots; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, vqlab.lessons.result_plots; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -12,6 +12,7 @@ RESULTS = ["codecs/table.md", "words-small/results.csv"]  # what notebook 09 dra
 PACKED = {
     "data": "vqlab/_data",
     "experiments": "vqlab/_data/experiments",
+    "notebooks/beside": "vqlab/_data/beside",
     "notebooks/checks": "vqlab/_data/checks",
     "notebooks/solutions": "vqlab/_data/solutions",
 } | {f"docs/results/{name}": f"vqlab/_data/results/{name}" for name in RESULTS}

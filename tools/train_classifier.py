@@ -25,10 +25,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
+from vqlab.lessons.classifier import WordClassifier, load_classifier, log_mel
 
 from vqlab import audio, datasets, metrics
 from vqlab.files import write_whole
-from vqlab.metrics.classifier import WordClassifier, load_classifier, log_mel
 from vqlab.training.runs import copy_state
 
 RATE = datasets.SAMPLE_RATE

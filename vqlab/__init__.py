@@ -71,15 +71,15 @@ __all__ = [
 _FUNCTIONS = ("load_pretrained", "compress", "decompress")
 
 MOVED = {
-    "classifier": "metrics.classifier",
-    "codec_plots": "plots.rates",
+    "classifier": "lessons.classifier",
+    "codec_plots": "lessons.codec_plots",
     "edit": "codec.edit",
     "entropy": "codec.entropy",
     "levels": "audio",
-    "live": "listen.live",
+    "live": "lessons.live",
     "measures": "metrics.measures",
     "packing": "codec.packing",
-    "result_plots": "experiments.plots",
+    "result_plots": "lessons.result_plots",
     "result_table": "experiments.table",
 }
 """Names under which notebooks import rooms that lie in a folder, as in `from vqlab import edit`."""

@@ -4,7 +4,7 @@
 attempted yet, or a hint that fits the particular mistake. `guess` keeps a prediction and `reveal`
 puts it beside the result. The exercises of notebook NN lie beside the
 notebooks, in `notebooks/checks/nbNN.py` (in an installed wheel with its data), and are imported as
-`vqlab.lessons.nbNN`.
+`vqlab.lessons.nbNN`; so is what only notebooks and benchmarks use, in `notebooks/beside`.
 
     >>> from vqlab import lessons, quantize
     >>> lessons.check("05-nearest", quantize.nearest)
@@ -38,6 +38,7 @@ __all__ = [
 _package = Path(__file__).resolve().parents[1]
 __path__ += [
     str(folder)
-    for folder in (_package.parent / "notebooks" / "checks", _package / "_data" / "checks")
+    for place in (_package.parent / "notebooks", _package / "_data")
+    for folder in (place / "checks", place / "beside")
     if folder.is_dir()
 ]

@@ -1,7 +1,7 @@
 """Listening: players with versions that switch at the same place, and a blind test.
 
-`comparing` makes a `player`, `blind` the ABX test, `live` a picture of a training, and `page` a
-page on which a recording is heard at several rates.
+`comparing` makes a `player`, `blind` the ABX test, and `page` a page on which a recording is heard
+at several rates.
 """
 
 from typing import Any

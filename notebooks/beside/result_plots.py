@@ -15,8 +15,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..plots import BLUE, GREEN, MARKERS, ORANGE, PINK, SKY, Picture, new_figure, show
-from .table import MODELS, Curve, Row, as_text, curves, one_dataset, published, some
+from vqlab.experiments.table import (
+    MODELS,
+    Curve,
+    Row,
+    as_text,
+    curves,
+    one_dataset,
+    published,
+    some,
+)
+from vqlab.plots import BLUE, GREEN, MARKERS, ORANGE, PINK, SKY, Picture, new_figure, show
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .basic import BLUE, GREEN, MARKERS, ORANGE, PINK, SKY, new_figure
+from vqlab.plots import BLUE, GREEN, MARKERS, ORANGE, PINK, SKY, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

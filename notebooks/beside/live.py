@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from .. import plots
-from ..codec import Codec
-from ..training.runs import Run
-from . import comparing as listen
-from .player import Player
+from vqlab import listen, plots
+from vqlab.codec import Codec
+from vqlab.listen.player import Player
+from vqlab.training import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -22,9 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .. import audio, spectral
-from ..files import bundled, load_tensors, save_tensors
-from ..spectral import MelConfig
+from vqlab import audio, spectral
+from vqlab.files import bundled, load_tensors, save_tensors
+from vqlab.spectral import MelConfig
 
 MEL = MelConfig(n_fft=512, hop_length=160, n_mels=40)
 """What it hears: 40 bands up to 8 kHz, 100 frames a second."""
