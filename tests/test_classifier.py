@@ -124,10 +124,10 @@ def test_another_sample_rate_is_resampled(small):
     "sounds, said",
     [
         (torch.zeros(16000), "put a single sound into a list"),
-        ([torch.zeros(2, 16000)], r"must be \(samples,\)"),
-        ([torch.zeros(0)], r"must be \(samples,\)"),
+        ([torch.zeros(2, 16000)], r"one mono sound is \(samples,\)"),
+        ([torch.zeros(0)], r"one mono sound is \(samples,\)"),
         ([torch.zeros(100, dtype=torch.int16)], "floating-point"),
-        ([torch.tensor([0.0, float("nan")])], "NaN or infinity"),
+        ([torch.tensor([0.0, float("nan")])], "NaN or infinite"),
     ],
 )
 def test_what_is_no_sound_is_refused(small, sounds, said):

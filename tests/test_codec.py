@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 import vqlab
 from vqlab import audio
 from vqlab.audio.loudness import loudest
-from vqlab.codec import Codec, Recipe, packing
+from vqlab.codec import Codec, Recipe, packing, shipped
 from vqlab.features import Features, tutorial_features
 from vqlab.files import save_tensors
 from vqlab.spectral import MelConfig
@@ -156,6 +157,37 @@ def test_bytes_decode_to_what_the_codes_decode_to(saved):
 def test_a_waveform_may_be_numpys(saved):
     data = vqlab.compress(tone().double().numpy(), model=saved)
     assert data == vqlab.compress(tone(), model=saved)
+
+
+def test_what_is_odd_about_a_waveform_is_refused_or_said(saved):
+    integers = (32767 * tone()).to(torch.int16)
+    for wrong in (integers, integers.numpy()):
+        with pytest.raises(ValueError, match="holds int16.*divide 16-bit samples by 32768"):
+            vqlab.compress(wrong, sample_rate=44100, model=saved)
+    with pytest.raises(ValueError, match="scale of integers"):
+        vqlab.compress(integers.float(), model=saved)
+    with pytest.warns(UserWarning, match=r"offset of \+0.3"):
+        vqlab.compress(tone() + 0.3, model=saved)
+    with pytest.raises(ValueError, match=r"shape \(2, 16000\)"):
+        vqlab.compress(torch.stack([tone(), tone()]), model=saved)
+
+
+def test_bytes_of_any_kind_and_a_model_by_its_path(saved):
+    data = vqlab.compress(tone(), model=Path(saved), kbps=0.5)
+    wanted, _ = vqlab.decompress(data, model=saved)
+    for given_as in (bytearray(data), memoryview(data)):
+        assert torch.equal(vqlab.decompress(given_as, model=Path(saved))[0], wanted)
+
+
+def test_a_sound_that_would_clip_is_turned_down_and_that_is_said(saved, tmp_path):
+    data = vqlab.compress(tone(amplitude=1.0), model=saved, kbps=0.5)
+    loud, _ = vqlab.decompress(data, model=saved)
+    assert loud.abs().max() > 1.01
+    with pytest.warns(UserWarning, match="turned down by") as caught:
+        shipped.decompress_to(data, tmp_path / "out.wav", model=saved)
+    assert len(caught) == 1
+    heard, _ = audio.load(tmp_path / "out.wav")
+    torch.testing.assert_close(heard, audio.quieter(loud), atol=1 / 32768, rtol=0)
 
 
 def test_a_second_takes_the_bytes_it_should(saved):

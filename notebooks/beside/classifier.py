@@ -157,13 +157,7 @@ class WordClassifier(nn.Module):
 
     def _second(self, waveform: Tensor, sample_rate: int) -> Tensor:
         """One checked sound as one second at 16 kHz."""
-        if waveform.ndim != 1 or len(waveform) == 0 or not waveform.is_floating_point():
-            raise ValueError(
-                "a sound to recognise must be (samples,) of floating-point numbers in [-1, 1], not "
-                f"{tuple(waveform.shape)} of {waveform.dtype}: give (n, samples) or a list"
-            )
-        if not torch.isfinite(waveform).all():
-            raise ValueError("a sound to recognise holds NaN or infinity: repair it first")
+        waveform = audio.one_sound(waveform, "a sound to recognise")
         waveform = audio.resample(waveform.float(), sample_rate, MEL.sample_rate)
         return audio.fit_length(waveform, MEL.sample_rate)
 

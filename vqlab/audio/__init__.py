@@ -1,9 +1,9 @@
 """Sound in files and in memory: reading, writing, rates, lengths and levels."""
 
-from .long import Spooled, spool
+from .long import Spooled, spool, spooled
 from .loudness import loudest
 from .reading import blocks, load, opened
-from .waveforms import fit_length, level, resample, set_level
+from .waveforms import fit_length, level, one_sound, quieter, resample, set_level, warn_of_oddities
 from .writing import save, save_pieces
 
 __all__ = [
@@ -13,10 +13,14 @@ __all__ = [
     "level",
     "load",
     "loudest",
+    "one_sound",
     "opened",
+    "quieter",
     "resample",
     "save",
     "save_pieces",
     "set_level",
     "spool",
+    "spooled",
+    "warn_of_oddities",
 ]

@@ -20,13 +20,19 @@ from tqdm.auto import tqdm
 
 from . import reading
 
+_PIECE = 1 << 16  # samples
+
 
 class Spooled:
-    """A waveform on disk: `len(sound)` samples; `sound[a:b]` reads float32 `(b - a,)`."""
+    """A waveform on disk: `len(sound)` samples; `sound[a:b]` reads float32 `(b - a,)`.
 
-    def __init__(self, file, length: int) -> None:
+    `peak` is its largest absolute value.
+    """
+
+    def __init__(self, file, length: int, peak: float) -> None:
         self._file = file
         self._length = length
+        self.peak = peak
 
     def __len__(self) -> int:
         return self._length
@@ -37,6 +43,26 @@ class Spooled:
         data = self._file.read(4 * max(0, stop - start))
         return torch.from_numpy(np.frombuffer(data, np.float32).copy())
 
+    def pieces(self) -> Iterator[Tensor]:
+        """The whole sound, one piece after the other."""
+        for start in range(0, self._length, _PIECE):
+            yield self[start : start + _PIECE]
+
+
+@contextmanager
+def spooled(pieces: Iterable[np.ndarray]) -> Iterator[Spooled]:
+    """A sound that comes in `pieces (samples,)`, in a temporary file.
+
+    Raises `ValueError` where the disk is full.
+    """
+    with tempfile.TemporaryFile() as store:
+        length, peak = 0, 0.0
+        for piece in pieces:
+            _write(store, piece)
+            length += len(piece)
+            peak = max(peak, float(np.abs(piece).max(initial=0.0)))
+        yield Spooled(store, length, peak)
+
 
 @contextmanager
 def spool(path: str | Path, sample_rate: int) -> Iterator[Spooled]:
@@ -44,16 +70,17 @@ def spool(path: str | Path, sample_rate: int) -> Iterator[Spooled]:
 
     Raises as `vqlab.audio.load` does, and `ValueError` where the disk is full.
     """
-    with tempfile.TemporaryFile() as store:
-        with reading.opened(path) as file:
-            rate, frames = file.samplerate, max(0, file.frames)
-            length = 0
-            with tqdm(total=frames, unit="samples", desc="reading", delay=2, leave=False) as bar:
-                for block in _resampled(reading.blocks(file), rate, sample_rate):
-                    _write(store, block)
-                    length += len(block)
-                    bar.update(round(len(block) * rate / sample_rate))
-        yield Spooled(store, length)
+    with spooled(_read(path, sample_rate)) as sound:
+        yield sound
+
+
+def _read(path: str | Path, sample_rate: int) -> Iterator[np.ndarray]:
+    with reading.opened(path) as file:
+        rate, total = file.samplerate, file.promise.samples or None
+        with tqdm(total=total, unit="samples", desc="reading", delay=2, leave=False) as bar:
+            for block in _resampled(reading.blocks(file), rate, sample_rate):
+                yield block
+                bar.update(round(len(block) * rate / sample_rate))
 
 
 def _resampled(blocks: Iterable[np.ndarray], rate: int, wanted: int) -> Iterator[np.ndarray]:

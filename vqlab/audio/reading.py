@@ -10,43 +10,132 @@ Notebook: 01
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
 import torch
 from torch import Tensor
 
-from .waveforms import HIGHEST_RATE, LOWEST_RATE, resample
+from .headers import Header, Promise, look, promise
+from .waveforms import HIGHEST_RATE, LOWEST_RATE, Tally, check_samples, resample
 
 _BLOCK = 1 << 12  # samples decoded at a time: all that a damaged place takes with it
-_ABSURD = 1e6  # a sample beyond this is no sound in any unit, and its power overflows float32
 
 
-def load(path: str | Path, *, sample_rate: int | None = None) -> tuple[Tensor, int]:
+def load(
+    path: str | Path, *, sample_rate: int | None = None, longest: float | None = None
+) -> tuple[Tensor, int]:
     """Read a sound file (WAV, FLAC, OGG, MP3, …) as mono float32.
 
-    Several channels are averaged. `sample_rate` (Hz) asks for resampling. A file that ends before
-    the length in its header gives what is there, with a warning.
+    Several channels are averaged. `sample_rate` (Hz) asks for resampling. What is odd about the
+    file (it ends before the length in its header, its channels cancel one another, …) is said in a
+    warning; what is there is read. `longest` (seconds) refuses more than that before it is loaded.
 
     returns : waveform (samples,), sample rate in Hz
 
     Raises FileNotFoundError where there is no such file, and ValueError for what cannot be read as
-    sound: a folder, an empty file, another format, no samples, samples that are not numbers.
+    sound: a folder, an empty file, another format, no samples, samples that are not numbers or in
+    another scale than [-1, 1].
     """
     with opened(path) as file:
-        rate = file.samplerate
-        waveform = torch.from_numpy(np.concatenate(list(blocks(file))))
+        rate, pieces, samples = file.samplerate, [], 0
+        for block in blocks(file):
+            pieces.append(block)
+            samples += len(block)
+            if longest is not None and samples > longest * rate:
+                told = file.promise.samples / rate
+                lasts = f"{told:.0f} s" if told > longest else "longer"
+                raise ValueError(
+                    f"{path} lasts {lasts}, taken are at most {longest:g} s: cut it first, for "
+                    f"example: ffmpeg -i INPUT -t {longest:g} output.wav"
+                )
+        waveform = torch.from_numpy(np.concatenate(pieces))
     if sample_rate is not None and sample_rate != rate:
         waveform, rate = resample(waveform, rate, sample_rate), sample_rate
     return waveform, rate
 
 
+class Sound(soundfile.SoundFile):
+    """An opened sound file, read once from its beginning to its end."""
+
+    def __init__(self, path: Path, raw: BinaryIO) -> None:
+        self.path = path
+        self.header = look(raw, os.fstat(raw.fileno()).st_size)
+        with _quiet(self.header.mpeg):
+            # By its name where it may be: some formats without a header are known by their suffix.
+            if self.header.end < self.header.size or self.header.mended:
+                super().__init__(_Mended(raw, self.header))
+            else:
+                super().__init__(os.fsencode(path) if os.name == "posix" else str(path))
+        self.promise: Promise = promise(self.header, self)
+
+    def seekable(self) -> bool:
+        """No: soundfile would seek after every block, which costs an MP3 decoder its state."""
+        return False
+
+    def read_block(self, room: np.ndarray) -> np.ndarray:
+        with _quiet(self.subtype.startswith("MPEG")):
+            return self.read(out=room)
+
+
+class _Mended:
+    """The first of joined sounds in a file, or one with a size filled in: what libsndfile sees."""
+
+    def __init__(self, raw: BinaryIO, header: Header) -> None:
+        raw.seek(0)
+        self._raw, self._end = raw, header.end
+        self._place, self._bytes = header.mended or (0, b"")
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_END:
+            offset, whence = self._end + offset, os.SEEK_SET
+        return self._raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+    def read(self, count: int) -> bytes:
+        start = self.tell()
+        data = bytearray(self._raw.read(max(0, min(count, self._end - start))))
+        for place, byte in enumerate(self._bytes, self._place - start):
+            if 0 <= place < len(data):
+                data[place] = byte
+        return bytes(data)
+
+
+_one_at_a_time = threading.Lock()
+
+
 @contextmanager
-def opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
+def _quiet(wanted: bool) -> Iterator[None]:
+    """Keep away what mpg123 writes to standard error; other threads' lines in that time go too."""
+    if not wanted:
+        yield
+        return
+    with _one_at_a_time:
+        try:
+            kept = os.dup(2)
+        except OSError:  # closed
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[Sound]:
     """The sound file, open for `blocks`; whatever goes wrong is said in one sentence.
 
     Raises as `load` does.
@@ -62,7 +151,7 @@ def opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
             raise ValueError(f"{path} is empty (0 bytes); copy or download it again.")
         if not os.access(path, os.R_OK):
             raise PermissionError
-        with soundfile.SoundFile(path) as file:
+        with path.open("rb") as raw, Sound(path, raw) as file:
             if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
                 raise ValueError(
                     f"{path} has a sample rate of {file.samplerate} Hz in its header, allowed are "
@@ -77,28 +166,39 @@ def opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
         raise ValueError(
             f"{path} may not be read by this user; change its permissions (chmod u+r)."
         ) from None
-    except (soundfile.LibsndfileError, OSError) as error:
-        reason = str(getattr(error, "error_string", error)).rstrip(". ")
-        raise ValueError(
-            f"{path} cannot be read as sound ({reason}); WAV, FLAC, OGG and MP3 can. If it is "
-            "another format, convert it first, for example: ffmpeg -i INPUT output.wav"
-        ) from None
+    except (soundfile.LibsndfileError, OSError, TypeError) as error:
+        if isinstance(error, TypeError) and path.suffix.lower() != ".raw":
+            raise
+        raise ValueError(_unreadable(path, error)) from None
 
 
-def blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+def _unreadable(path: Path, error: Any) -> str:
+    if path.suffix.lower() in (".raw", ".pcm"):
+        return (
+            f"{path} holds samples without a header, so nothing tells their rate and kind; make a "
+            "WAV of it with what you know, for 16 bits, 16 kHz and one channel: "
+            "ffmpeg -f s16le -ar 16000 -ac 1 -i INPUT output.wav"
+        )
+    reason = str(getattr(error, "error_string", error)).rstrip(". ")
+    return (
+        f"{path} cannot be read as sound ({reason}); WAV, FLAC, OGG and MP3 can. If it is "
+        "another format, convert it first, for example: ffmpeg -i INPUT output.wav"
+    )
+
+
+def blocks(file: Sound) -> Iterator[np.ndarray]:
     """What an opened file holds, averaged over its channels: float32 (samples,), a piece at a time.
 
     Decodes until nothing comes, so memory follows what is there, not what the header promises.
-    Warns where that is less. Raises ValueError for samples that are not numbers, and for none.
+    Warns of what is odd. Raises ValueError for samples that are not numbers or in another scale,
+    and for none.
     """
-    path = Path(file.name)
-    promised = _promised(path, path.stat().st_size, file)
     room = np.empty((_BLOCK, file.channels), np.float32)
-    samples, damaged = 0, False
+    samples, damaged, tally = 0, False, Tally()
     while not damaged:
         room.fill(np.nan)
         try:
-            block = file.read(out=room)
+            block = file.read_block(room)
         except soundfile.LibsndfileError:
             # What was decoded before the damage lies in the room all the same.
             block = room[: int(np.isfinite(room).all(axis=1).cumprod().sum())]
@@ -107,43 +207,31 @@ def blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
             damaged = True
         if len(block) == 0:
             break
-        if not np.isfinite(block).all() or np.abs(block).max() > _ABSURD:
-            raise ValueError(
-                f"{path} holds samples that are NaN, infinite or beyond {_ABSURD:g}, so it is "
-                "damaged or was computed wrongly; write it again with values in [-1, 1]."
-            )
+        check_samples(block, str(file.path))
         samples += len(block)
-        yield block.mean(axis=1)
+        yield tally.add(block)
     if not samples:
-        raise ValueError(f"{path} holds no samples, only a header; copy or record it again.")
-    if damaged:
-        promised = max(promised or 0, samples + 1)
-    if promised is not None and samples < promised:
-        warnings.warn(
-            f"{path} is cut short: its header promises {promised} samples, {samples} could "
-            "be read and are used.",
-            stacklevel=3,
+        raise ValueError(f"{file.path} holds no samples, only a header; copy or record it again.")
+    for note in (*_about_length(file, samples, damaged), *tally.notes()):
+        warnings.warn(f"{file.path} {note}", stacklevel=3)
+
+
+def _about_length(file: Sound, samples: int, damaged: bool) -> Iterator[str]:
+    kind, promised = file.promise
+    if kind == "known" and samples < promised:
+        yield (
+            f"is cut short: its header promises {promised} samples, {samples} could be read and "
+            "are used."
         )
-
-
-def _promised(path: Path, size: int, file: soundfile.SoundFile) -> int | None:
-    """Samples per channel by the header; libsndfile itself quietly believes the size of a WAV."""
-    if file.format not in ("WAV", "WAVEX"):
-        return file.frames if 0 < file.frames < 2**40 else None
-    with open(path, "rb") as raw:
-        position, frame_bytes = 12, 0
-        while position + 8 <= size:
-            raw.seek(position)
-            name, length = raw.read(4), int.from_bytes(raw.read(4), "little")
-            if name == b"fmt ":
-                frame_bytes = int.from_bytes(raw.read(14)[12:14], "little")  # nBlockAlign
-            if name == b"data":
-                # Programs that write to a pipe leave the largest number: that promises nothing.
-                known = (
-                    frame_bytes
-                    and length < 0xFFFFFF00
-                    and file.subtype.startswith(("PCM", "FLOAT", "DOUBLE", "ULAW", "ALAW"))
-                )
-                return length // frame_bytes if known else None
-            position += 8 + length + length % 2
-    return None
+    elif damaged:
+        yield f"is damaged: {samples} samples could be read and are used."
+    if file.header.mended:
+        yield (
+            f"was never finished: its header says that it holds nothing; the {samples} samples up "
+            "to the end of the file are used."
+        )
+    if file.header.end < file.header.size:
+        yield (
+            f"holds several sounds, joined one after the other: only the first, {samples} samples, "
+            "is used. Cut the file into its parts to use the others."
+        )

@@ -9,6 +9,9 @@ Notebook: 01
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import soxr
@@ -17,6 +20,98 @@ from torch import Tensor
 
 LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000
 """Hz; outside, a header is wrong."""
+
+LOUDEST = 100.0
+"""Peak (1 is full scale) beyond which samples are in another scale, as that of 16-bit integers."""
+
+_SHORTEST = 1000  # samples; of a shorter sound the mean may be half a swing
+
+
+def one_sound(waveform: Any, name: str = "the waveform", *, loudest: float = math.inf) -> Tensor:
+    """`waveform` as one sound `(samples,)` of floats on the CPU; float64 stays float64.
+
+    waveform : Tensor or array (samples,), in [-1, 1]
+    name : what to call it in a message
+
+    Raises ValueError for another shape, no samples, integers, samples that are not numbers, and a
+    peak above `loudest`.
+    """
+    sound = torch.as_tensor(waveform).detach().cpu()
+    if not sound.is_floating_point():
+        raise ValueError(
+            f"{name} holds {str(sound.dtype).split('.')[-1]}, not floating-point samples in "
+            "[-1, 1]; divide 16-bit samples by 32768."
+        )
+    if sound.ndim != 1 or len(sound) == 0:
+        raise ValueError(
+            f"{name} has the shape {tuple(sound.shape)}; one mono sound is (samples,), with at "
+            "least one sample: pick one of a batch, or average the channels."
+        )
+    sound = sound if sound.dtype == torch.float64 else sound.float()
+    check_samples(sound.numpy(), name, loudest=loudest)
+    return sound
+
+
+def check_samples(samples: np.ndarray, name: str, *, loudest: float = LOUDEST) -> None:
+    """Raise ValueError for samples that are not numbers, or whose peak is above `loudest`."""
+    if not np.isfinite(samples).all():
+        bad = int((~np.isfinite(samples)).sum())
+        raise ValueError(
+            f"{name} has {bad} samples that are NaN or infinite: it is damaged, or was computed "
+            "wrongly; mend it first."
+        )
+    peak = float(np.abs(samples).max(initial=0.0))
+    if peak > loudest:
+        raise ValueError(
+            f"{name} has samples up to {peak:g} where 1 is full scale, so it seems to be in the "
+            "scale of integers: divide by 32768 for 16 bits (a file: ffmpeg -i INPUT -af "
+            "volume=1/32768 output.wav)."
+        )
+
+
+class Tally:
+    """What a whole sound turns out to be, counted block by block."""
+
+    def __init__(self) -> None:
+        self._samples, self._sum, self._power, self._each = 0, 0.0, 0.0, 0.0
+
+    def add(self, block: np.ndarray) -> np.ndarray:
+        """Count a block `(samples, channels)`; returns its channels' mean, `(samples,)`."""
+        mono = block.mean(axis=1)
+        self._samples += len(mono)
+        self._sum += float(mono.sum())
+        self._power += float(mono @ mono)
+        self._each += float(np.vdot(block, block)) / block.shape[1]
+        return mono
+
+    def notes(self) -> Iterator[str]:
+        """Sentences, without their subject, on what a listener would not expect."""
+        if self._power < 1e-3 * self._each:
+            yield (
+                "has channels that cancel one another: averaged they are over 30 dB quieter. Take "
+                "one of them, for example: ffmpeg -i INPUT -af pan='mono|c0=c0' output.wav"
+            )
+        offset = self._sum / max(1, self._samples)
+        enough = self._samples >= _SHORTEST and self._power > 0
+        if enough and offset**2 * self._samples > 0.5 * self._power:
+            yield (
+                f"has a constant offset of {offset:+.3g}, stronger than the sound in it, which "
+                "spoils its level: take it away first, for example: "
+                "ffmpeg -i INPUT -af highpass=20 output.wav"
+            )
+
+
+def warn_of_oddities(waveform: Tensor) -> None:
+    """Warn, as in reading a file, of what is odd about a waveform `(samples,)`."""
+    tally = Tally()
+    tally.add(waveform.float().numpy()[:, None])
+    for note in tally.notes():
+        warnings.warn(f"The waveform {note}", stacklevel=3)
+
+
+def quieter(waveform: Tensor) -> Tensor:
+    """The waveform, turned down where it would not fit into a file."""
+    return waveform / waveform.abs().max().clamp(min=1.0)
 
 
 def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:

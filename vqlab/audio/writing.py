@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..files import whole_file, written_place
-from .waveforms import check_rate
+from .waveforms import check_rate, one_sound
 
 
 def save(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
@@ -44,12 +44,12 @@ def save_pieces(path: str | Path, pieces: Iterable[Tensor], sample_rate: int) ->
         watched: Any = _Watched(raw)
         with soundfile.SoundFile(watched, "w", sample_rate, 1, "PCM_16", format=form) as file:
             for piece in pieces:
-                samples = _checked(piece, path)
+                samples = one_sound(piece, f"the waveform for {path}").double()
                 # 32768 both ways, so that a 16-bit file, loaded and saved, keeps every bit.
                 integers = (samples * 32768.0).round().clamp(-32768, 32767).to(torch.int16)
                 file.write(integers.numpy())
                 length += len(samples)
-                peak = max(peak, float(samples.abs().max()) if len(samples) else 0.0)
+                peak = max(peak, float(samples.abs().max()))
                 watched.check()
         watched.check()
     if peak > 1.0:
@@ -87,15 +87,3 @@ class _Watched:
         except OSError as error:
             self.error = self.error or error
             return None
-
-
-def _checked(piece: Tensor, path: Path) -> Tensor:
-    samples = piece.detach().to("cpu", torch.float64)
-    if samples.ndim != 1:
-        raise ValueError(
-            f"One mono sound of shape (samples,) is saved, not {tuple(samples.shape)}; pick one "
-            "of a batch, or average the channels."
-        )
-    if not torch.isfinite(samples).all():
-        raise ValueError(f"The waveform for {path} holds NaN or infinite samples; nothing saved.")
-    return samples

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import audio
 from ..codec import Codec, packing, shipped
 from ..files import write_whole
 
@@ -204,9 +203,8 @@ def reconstruct(options: argparse.Namespace) -> None:
     if len(options.model) > 1:
         raise ValueError(f"{out} holds one sound: give one model, or a name that ends in .html")
     data = shipped.compress(options.input, model=options.model[0], kbps=kbps)
-    waveform, sample_rate = shipped.decompress(data, model=options.model[0])
-    audio.save(out, waveform, sample_rate)
-    print(f"{out}: {len(waveform) / sample_rate:.2f} s, from {len(data)} bytes")
+    seconds = shipped.decompress_to(data, out, model=options.model[0])
+    print(f"{out}: {seconds:.2f} s, from {len(data)} bytes")
 
 
 def info(options: argparse.Namespace) -> None:

@@ -27,6 +27,7 @@ from tqdm.auto import tqdm
 from .. import models
 from ..audio.long import Spooled
 from ..audio.loudness import loudest
+from ..audio.waveforms import LOUDEST, one_sound
 from ..features import Block, Features, Front, sharpen
 from ..files import save_tensors
 from ..models import Recipe
@@ -157,7 +158,8 @@ class Codec:
             )
         if stages is not None and not 1 <= stages <= len(self.rates):
             raise ValueError(f"stages is {stages}, this model has 1 to {len(self.rates)} stages")
-        _check(waveform)
+        if not isinstance(waveform, Spooled):  # which was checked when it was read
+            waveform = one_sound(waveform, loudest=LOUDEST)
         gain_db = self._gain(waveform)
         bottleneck = self.model.bottleneck
         found, ranges = [], list[Any]()
@@ -316,7 +318,7 @@ class Codec:
 
         inversion : leave out the network: to what it sees, and back
         """
-        _check(waveform)
+        waveform = one_sound(waveform)
         gain_db = self._gain(waveform)
         pieces = []
         for block, x, level in self._seen(waveform, gain_db):
@@ -402,15 +404,3 @@ class Codec:
             for name, tensor in state.items()
         }
         return weights | (file.table_tensors(self.tables) if self.rates else {})
-
-
-def _check(waveform: Tensor | Spooled) -> None:
-    if isinstance(waveform, Spooled):  # checked when it was read
-        return
-    if waveform.ndim != 1 or len(waveform) == 0 or not waveform.is_floating_point():
-        raise ValueError(
-            "a waveform must be (samples,) of floating-point numbers in [-1, 1], not "
-            f"{tuple(waveform.shape)} of {waveform.dtype}"
-        )
-    if not torch.isfinite(waveform).all():
-        raise ValueError("the waveform holds NaN or infinity: repair it before coding")

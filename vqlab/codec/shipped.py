@@ -5,11 +5,12 @@ Notebook: 00
 
 from __future__ import annotations
 
+import math
+import warnings
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from .. import audio
@@ -18,13 +19,16 @@ from ..files import bundled, write_whole
 from .codec import Codec
 from .file import find
 
+Bytes = bytes | bytearray | memoryview
 
-def load_pretrained(name: str = "speech") -> Codec:
+
+def load_pretrained(name: str | Path = "speech") -> Codec:
     """A codec by the name of its shipped weights, or by a path: of its file, or of a run's folder.
 
     A file is read once and kept until it changes. Raises `ValueError` for a name that does not
     ship, `FileNotFoundError` for a missing file.
     """
+    name = str(name)
     shipped = sorted(path.stem for path in bundled("weights").glob("*.safetensors"))
     if name in shipped:
         path = bundled("weights", f"{name}.safetensors")
@@ -50,13 +54,14 @@ def compress(
     out: str | Path | None = None,
     *,
     sample_rate: int | None = None,
-    model: str = "speech",
+    model: str | Path = "speech",
     kbps: float | None = None,
 ) -> bytes:
     """Bytes of a sound: header, codes, checksum; also written to `out` if given.
 
-    path_or_waveform : a sound file, or a waveform `(samples,)` with its `sample_rate`
+    path_or_waveform : a sound file, or a waveform `(samples,)` in [-1, 1] with its `sample_rate`
         (left out: the model's). Files are mixed to one channel; both are resampled as needed.
+        What is odd about either is said in a warning.
     kbps : upper bound on the size of the whole result, in 1000 bits for a second of sound (None: 1,
         or the lowest rate of the model); the quality that comes nearest to it is used. A very short
         sound passes it, because header and checksum alone take 12 bytes.
@@ -68,7 +73,8 @@ def compress(
     codec = load_pretrained(model)
     kbps = codec.usual_kbps if kbps is None else kbps
     if isinstance(path_or_waveform, Tensor | np.ndarray):
-        waveform = torch.as_tensor(path_or_waveform)
+        waveform = audio.one_sound(path_or_waveform)
+        audio.warn_of_oddities(waveform)
         if sample_rate is not None:
             waveform = audio.resample(waveform, sample_rate, codec.sample_rate)
         data = codec.compress(waveform, kbps)
@@ -80,24 +86,45 @@ def compress(
     return data
 
 
-def decompress(path_or_bytes: str | Path | bytes, *, model: str = "speech") -> tuple[Tensor, int]:
+def decompress(
+    path_or_bytes: str | Path | Bytes, *, model: str | Path = "speech"
+) -> tuple[Tensor, int]:
     """Waveform `(samples,)` and sample rate of what `compress` gave.
 
+    It may leave [-1, 1] where the original came near to it: `vqlab.audio.quieter` brings it back.
     Raises `ValueError` for bytes that are damaged, cut off, or made with other weights.
     """
     codec = load_pretrained(model)
-    data = path_or_bytes if isinstance(path_or_bytes, bytes) else read(path_or_bytes)
-    return codec.decode(*codec.from_bytes(data)), codec.sample_rate
+    return codec.decode(*codec.from_bytes(_data(path_or_bytes))), codec.sample_rate
 
 
-def decompress_to(path: str | Path, out: str | Path, *, model: str = "speech") -> float:
+def decompress_to(
+    path_or_bytes: str | Path | Bytes, out: str | Path, *, model: str | Path = "speech"
+) -> float:
     """Write the sound of a packed file to `out`, block by block; returns its seconds.
 
+    A sound that would leave [-1, 1] is turned down as a whole, with a warning that says how far.
     Raises as `decompress` and `vqlab.audio.save` do.
     """
     codec = load_pretrained(model)
-    pieces = codec.decode_blocks(*codec.from_bytes(read(path)))
-    return audio.save_pieces(out, pieces, codec.sample_rate) / codec.sample_rate
+    decoded = codec.decode_blocks(*codec.from_bytes(_data(path_or_bytes)))
+    with audio.spooled(piece.numpy() for piece in decoded) as sound:
+        over = max(1.0, sound.peak)
+        pieces = (piece / over for piece in sound.pieces())
+        seconds = audio.save_pieces(out, pieces, codec.sample_rate) / codec.sample_rate
+    if over > 1:
+        warnings.warn(
+            f"{out} is turned down by {20 * math.log10(over):.1f} dB: at its own level it would "
+            "be cut off at full scale.",
+            stacklevel=2,
+        )
+    return seconds
+
+
+def _data(path_or_bytes: str | Path | Bytes) -> bytes:
+    if isinstance(path_or_bytes, Bytes):
+        return bytes(path_or_bytes)
+    return read(path_or_bytes)
 
 
 def read(path: str | Path) -> bytes:

@@ -42,8 +42,7 @@ def save(model: nn.Module, split: Split, folder: Path) -> np.ndarray:
         }
         for name, waveforms in sounds.items():
             for n, waveform in enumerate(waveforms):
-                quieter = waveform / waveform.abs().max().clamp(min=1.0)  # so that it fits
-                audio.save(folder / f"{n}-{name}.wav", quieter, SAMPLE_RATE)
+                audio.save(folder / f"{n}-{name}.wav", audio.quieter(waveform), SAMPLE_RATE)
     return pixels
 
 

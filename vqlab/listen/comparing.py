@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
+from ..audio import one_sound
 from .player import Player, Version
 
 SILENCE_DB = -75.0
@@ -51,7 +51,7 @@ def compare(
         raise ValueError(
             f"bits names {unknown[0]!r}, which is not among the versions: {', '.join(versions)}."
         )
-    waveforms = {label: _mono(waveform, label) for label, waveform in versions.items()}
+    waveforms = {label: _checked(waveform, label) for label, waveform in versions.items()}
     first = next((w for w in waveforms.values() if active_level(w, sample_rate) > SILENCE_DB), None)
     levels = [active_level(w, sample_rate, like=first) for w in waveforms.values()]
     gains, common = _gains(list(waveforms.values()), levels, match_level)
@@ -97,33 +97,12 @@ def _frame_power(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     return power.reshape(-1, frame).mean(axis=1)
 
 
-def _mono(waveform: Any, label: str) -> np.ndarray:
-    """Check one waveform and return it as float64 (samples,)."""
+def _checked(waveform: Any, label: str) -> np.ndarray:
+    """Check one version and return it as float64 (samples,)."""
     if not isinstance(label, str) or not label.strip():
         raise ValueError(f"A label is a text that is not empty, not {label!r}.")
-    if isinstance(waveform, torch.Tensor):
-        waveform = waveform.detach().cpu()
-        waveform = waveform.float().numpy() if waveform.is_floating_point() else waveform.numpy()
-    samples = np.asarray(waveform)
-    if not np.issubdtype(samples.dtype, np.floating):
-        raise ValueError(
-            f"{label!r} holds {samples.dtype}, not floating-point samples in [-1, 1]; divide "
-            "16-bit samples by 32768."
-        )
-    if samples.ndim == 2 and samples.shape[0] == 1:
-        samples = samples[0]
-    if samples.ndim != 1:
-        raise ValueError(
-            f"{label!r} has the shape {samples.shape}; pass one channel, (samples,) or (1, "
-            "samples), for example the mean of the channels."
-        )
-    if samples.size == 0:
-        raise ValueError(f"{label!r} is empty; pass at least one sample.")
-    samples = samples.astype(np.float64)
-    if not np.isfinite(samples).all():
-        bad = int((~np.isfinite(samples)).sum())
-        raise ValueError(f"{label!r} has {bad} samples that are NaN or infinite; mend them first.")
-    return samples
+    single = np.ndim(waveform) == 2 and len(waveform) == 1
+    return one_sound(waveform[0] if single else waveform, repr(label)).double().numpy()
 
 
 def _gains(

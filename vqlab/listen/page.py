@@ -49,13 +49,8 @@ def page(
     more than `MOST_SECONDS`.
     """
     codecs = {"": load_pretrained(model)} if isinstance(model, str) else model
-    waveform, sample_rate = _recording(path, codecs)
+    waveform, sample_rate = _recording(path, codecs, MOST_SECONDS)
     seconds = len(waveform) / sample_rate
-    if seconds > MOST_SECONDS:
-        raise ValueError(
-            f"{path} lasts {seconds:.0f} s, a page takes at most {MOST_SECONDS} s: cut it, or name "
-            "an output that ends in .wav or .flac to get one sound"
-        )
     versions, sizes = {"original": waveform}, {"original": os.path.getsize(path)}
     for name, codec in codecs.items():
         if not codec.rates:
@@ -107,16 +102,17 @@ def folder(
             pixels = grey(db.flip(0), float(original.min()), float(original.max()))
             write_whole(Path(out) / f"{key}.png", png(pixels))
     for name, sound in heard.items():
-        quieter = sound / sound.abs().max().clamp(min=1.0)  # where it would not fit into a file
-        audio.save(Path(out) / f"{name}.wav", quieter, sample_rate)
+        audio.save(Path(out) / f"{name}.wav", audio.quieter(sound), sample_rate)
     return heard
 
 
-def _recording(path: str | Path, codecs: Mapping[str, Codec]) -> tuple[Tensor, int]:
+def _recording(
+    path: str | Path, codecs: Mapping[str, Codec], longest: float | None = None
+) -> tuple[Tensor, int]:
     sample_rates = {codec.sample_rate for codec in codecs.values()}
     if len(sample_rates) > 1:
         raise ValueError(f"the models know sounds of {sample_rates} Hz: give those of one rate")
-    return audio.load(path, sample_rate=sample_rates.pop())
+    return audio.load(path, sample_rate=sample_rates.pop(), longest=longest)
 
 
 def _usual_rates(codec: Codec) -> list[float]:

@@ -131,15 +131,7 @@ def _pair(
     """Both sounds as float32 (samples,), checked to match, at the wanted sample rate if given."""
     pair = []
     for name, value in (("original", original), ("decoded", decoded)):
-        sound = torch.as_tensor(value).detach().cpu().to(torch.float32)
-        if sound.ndim != 1 or len(sound) == 0:
-            raise ValueError(
-                f"The {name} sound has the shape {tuple(sound.shape)}; one clip of shape "
-                "(samples,) with at least one sample is needed. Score clips one by one."
-            )
-        if not bool(sound.isfinite().all()):
-            raise ValueError(f"The {name} sound holds NaN or infinite samples; mend it first.")
-        pair.append(sound)
+        pair.append(audio.one_sound(value, f"the {name} sound").float())
     if len(pair[0]) != len(pair[1]):
         raise ValueError(
             f"The original has {len(pair[0])} samples, the decoded sound {len(pair[1])}; they "

@@ -13,9 +13,10 @@ from importlib import resources
 from typing import Any
 
 import anywidget
-import torch
 import traitlets as t
 from torch import Tensor
+
+from ..audio import one_sound
 
 
 def assets(name: str, package: str = __package__) -> tuple[str, str]:
@@ -96,20 +97,10 @@ def whole_number(content: dict[str, Any], name: str) -> int:
 
 
 def mono(waveform: Any, sample_rate: int, longest: float) -> Tensor:
-    """`waveform` as float32 (samples,) on the CPU.
-
-    Raises ValueError for another shape, no samples or more of them than `longest` seconds have, or
-    samples that are not finite.
-    """
-    sound = torch.as_tensor(waveform).detach().to("cpu", torch.float32)
-    if sound.ndim == 2 and sound.shape[0] == 1:
-        sound = sound[0]
-    if sound.ndim != 1 or not sound.numel():
-        raise ValueError(f"a sound is (samples,) with at least one, not {tuple(sound.shape)}")
+    """One sound as float32 (samples,). Raises as `audio.one_sound`, and above `longest` seconds."""
+    sound = one_sound(waveform).float()
     if len(sound) > longest * sample_rate:
         raise ValueError(
             f"the sound lasts {len(sound) / sample_rate:.1f} s: give at most {longest:g} s of it"
         )
-    if not sound.isfinite().all():
-        raise ValueError("the sound holds samples that are NaN or infinite; mend them first")
     return sound

@@ -66,10 +66,7 @@ class Recorder(Widget):
 
     def take_clip(self) -> None:
         """Take the clip that is here already."""
-        with audio.opened(self._clip) as file:  # before anything long is decoded
-            if (seconds := file.frames / file.samplerate) > LONGEST:
-                raise ValueError(f"{self._clip.name} lasts {seconds:.0f} s, more than {LONGEST:g}")
-        waveform, _ = audio.load(self._clip, sample_rate=self.sample_rate)
+        waveform, _ = audio.load(self._clip, sample_rate=self.sample_rate, longest=LONGEST)
         self._become(waveform, f"bundled clip “{self._clip.stem.replace('_', ' ')}”")
 
     def receive(self, data: bytes, source: str) -> None:
