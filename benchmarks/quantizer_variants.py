@@ -3,6 +3,7 @@
 A residual quantiser is a list of *stages*, each coding what those before it left over. A stage has
 
     quantize(vectors (n, dim), keep) -> z_q (n, dim), codes (n,), loss, stats
+    codes_of(vectors (n, dim))       -> codes (n,)
     vectors_of(codes (n,))           -> z_q (n, dim)
 
 and its `dim` and `codebook_size`. `VectorQuantizer` is one; here are three more, and
@@ -23,7 +24,6 @@ Notebook: 09
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -31,12 +31,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqlab import processes
+from vqlab.quantize.base import Bottleneck, Quantized, check_codes, check_shape
 from vqlab.quantize.codebook import VectorQuantizer
+from vqlab.quantize.residual import codes_in_turn
 from vqlab.quantize.scalar import FiniteScalarQuantizer
 from vqlab.quantize.steps import (
-    Quantized,
-    check_codes,
-    check_shape,
     nearest_codes,
     straight_through,
     to_grid,
@@ -155,6 +154,10 @@ class CosineQuantizer(nn.Module):
         e, codes, loss, stats = self.codes.quantize(z, keep)
         return self.project_out(straight_through(z, e.detach())), codes, loss, stats
 
+    def codes_of(self, vectors: Tensor) -> Tensor:
+        """Rows (n, dim) -> codes (n,)."""
+        return self.codes.codes_of(self.project_in(vectors))
+
     def vectors_of(self, codes: Tensor) -> Tensor:
         """Codes (n,) -> z_q (n, dim)."""
         return self.project_out(self.codes.vectors_of(codes))
@@ -163,9 +166,9 @@ class CosineQuantizer(nn.Module):
 class _ByAngle(VectorQuantizer):
     """A codebook in which the nearest code is that at the smallest angle."""
 
-    def _choose(self, vectors: Tensor, table: Tensor) -> Tensor:
+    def codes_of(self, vectors: Tensor) -> Tensor:
         # |x - e|^2 = 2 - 2 cos(x, e) between vectors of length 1.
-        return nearest_codes(F.normalize(vectors, dim=1), F.normalize(table, dim=1))
+        return nearest_codes(F.normalize(vectors, dim=1), F.normalize(self.table(), dim=1))
 
 
 class FiniteScalarStage(FiniteScalarQuantizer):
@@ -187,6 +190,10 @@ class FiniteScalarStage(FiniteScalarQuantizer):
             "used": (counts > 0).sum().float(),
         }
         return self.project_out(values), codes, vectors.new_zeros(()), stats
+
+    def codes_of(self, vectors: Tensor) -> Tensor:
+        """Rows (n, dim) -> codes (n,)."""
+        return self.values_to_codes(self.round(self.project_in(vectors)))
 
     def vectors_of(self, codes: Tensor) -> Tensor:
         """Codes (n,) -> z_q (n, dim)."""
@@ -213,7 +220,7 @@ def quantize_residual(
     all_codes, losses, stats = [], [], []
     for i, stage in enumerate(stages):
         keep = None if depth is None or i == 0 else depth > i  # all use the first stage
-        step, codes, loss, stat = stage.quantize(residual, keep)  # type: ignore[operator]
+        step, codes, loss, stat = stage.quantize(residual, keep)
         step = step.detach() if estimator else step
         step = step if keep is None else step * keep[:, None]
         residual = residual - step
@@ -231,10 +238,10 @@ def quantize_residual(
     return z_q, torch.stack(all_codes, dim=1), torch.stack(losses).sum(), summary
 
 
-class ResidualStack(nn.Module):
+class ResidualStack(Bottleneck):
     """A bottleneck made of any stages: each codes what those before it left over.
 
-    stages : quantisers of the same `dim` that have `quantize` and `vectors_of`
+    stages : quantisers of the same `dim` that have `quantize`, `codes_of` and `vectors_of`
     estimator : `straight_through` or `rotate_to`, once, from z_e to the sum of all stages; None for
         stages with linear maps (`CosineQuantizer`, `FiniteScalarStage`), which must learn from the
         decoder and pass its gradient on
@@ -249,20 +256,12 @@ class ResidualStack(nn.Module):
         *,
         estimator: Callable[[Tensor, Tensor], Tensor] | None = straight_through,
     ) -> None:
-        super().__init__()
-        dims = sorted({int(stage.dim) for stage in stages})  # type: ignore
+        dims = sorted({stage.dim for stage in stages})
         if len(dims) != 1:
             raise ValueError(f"the stages have dim {dims}: give one or more stages of equal dim")
-        self.dim = dims[0]
-        self.stages = len(stages)
+        super().__init__(dims[0], [stage.codebook_size for stage in stages])
         self.estimator = estimator
         self.layers = nn.ModuleList(stages)
-        self.codebook_sizes = tuple(int(stage.codebook_size) for stage in stages)  # type: ignore
-
-    @property
-    def bits_per_position(self) -> float:
-        """Sum of log2(K) over all stages: nominal bits of one position."""
-        return sum(math.log2(size) for size in self.codebook_sizes)
 
     def forward(self, z: Tensor) -> Quantized:
         """Quantise z (batch, dim, *positions); codes are (batch, stages, *positions).
@@ -278,6 +277,13 @@ class ResidualStack(nn.Module):
         codes = to_grid(codes, (z.shape[0], self.stages, *z.shape[2:]))
         return Quantized(to_grid(z_q, z.shape).to(z.dtype), codes, loss, stats)
 
+    @torch.no_grad()
+    def encode(self, z: Tensor) -> Tensor:
+        """Codes (batch, stages, *positions) of z."""
+        check_shape(z, self.dim)
+        codes = codes_in_turn(self.layers, to_vectors(z.float()))
+        return to_grid(codes, (len(z), self.stages, *z.shape[2:]))
+
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (batch, s, *positions) with s <= stages -> z (batch, dim, *positions), float32.
 
@@ -286,5 +292,5 @@ class ResidualStack(nn.Module):
         check_codes(codes, self.codebook_sizes)
         z_q = torch.zeros(codes[:, 0].numel(), self.dim, device=codes.device)
         for i in range(codes.shape[1]):
-            z_q = z_q + self.layers[i].vectors_of(codes[:, i].reshape(-1))  # type: ignore[operator]
+            z_q = z_q + self.layers[i].vectors_of(codes[:, i].reshape(-1))
         return to_grid(z_q, (codes.shape[0], self.dim, *codes.shape[2:]))

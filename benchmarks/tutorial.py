@@ -89,7 +89,7 @@ def main() -> None:
         if not any(row["codec"].endswith(_front_end(codec)) for row in rows):
             row = codecs.score_features(codec, clips, pad_seconds=0)
             rows.append(row | {"codec": f"no codes, {_front_end(codec)}"})
-        row = codecs.score_rate(codec, clips, name, pad_seconds=0)
+        (row,) = codecs.score_rates(codec, clips, name, [None], pad_seconds=0)
         rows.append(row | {"steps": run.step})
         trained[name] = codec
 

@@ -15,6 +15,7 @@ from vqlab.audio.loudness import loudest
 from vqlab.codec import Codec, Recipe, packing, shipped
 from vqlab.features import Features, tutorial_features
 from vqlab.files import save_tensors
+from vqlab.metrics.codecs import score_rates
 from vqlab.spectral import MelConfig
 from vqlab.training import levelled
 
@@ -496,3 +497,86 @@ def test_tables_that_do_not_fit_are_refused(variable, tmp_path, name, change):
     save_tensors(tensors, tmp_path / "x.safetensors", described)
     with pytest.raises(ValueError, match="tables of frequencies do not fit"):
         Codec.load(tmp_path / "x.safetensors")
+
+
+# Data goes forward once
+
+
+@pytest.fixture
+def encoded(variable, monkeypatch):
+    """The lengths of what the encoder gets, call by call."""
+    calls, forward = [], variable.model.encoder.forward
+    monkeypatch.setattr(
+        variable.model.encoder, "forward", lambda x: calls.append(x.shape[-1]) or forward(x)
+    )
+    return calls
+
+
+@pytest.mark.parametrize("seconds, blocks", [(1, 1), (23, 3)])
+def test_the_encoder_runs_once_a_block_whatever_the_rate(variable, encoded, seconds, blocks):
+    sound = speech_like(4, 16000 * seconds)
+    for kbps in (0.4, 0.7, 1.0):
+        encoded.clear()
+        variable.compress(sound, kbps)
+        assert len(encoded) == blocks
+    encoded.clear()
+    found = variable.analysis(sound)
+    files = [found.compress(kbps) for kbps in (0.4, 1.0, 0.7)]
+    assert len(encoded) == blocks
+    assert files == [variable.compress(sound, kbps) for kbps in (0.4, 1.0, 0.7)]
+
+
+def test_scores_at_several_rates_take_two_passes_a_clip(variable, encoded):
+    clips = list(vqlab.datasets.load("words", "test", limit=2))
+    rows = score_rates(variable, clips, "small", [0.5, 1.0, None])
+    assert len(encoded) == 2 * len(clips)  # the bare clip, and the one with silence around it
+    assert [row["codec"] for row in rows] == ["small"] * 3
+    assert rows[0]["stored_kbps"] > rows[1]["stored_kbps"]
+
+
+@given(st.integers(0, 20), st.integers(0, 255), st.integers(0, 255))
+def test_one_search_holds_the_codes_of_every_lower_quality(saved_variable, seed, one, other):
+    codec = vqlab.load_pretrained(saved_variable)
+    found, sound = codec.analysis(speech_like(seed)), speech_like(seed)
+    found.codes(max(one, other))
+    codes = found.codes(min(one, other))
+    # Fewer rows are multiplied in another order: a tie may fall the other way.
+    assert (codes != codec.encode(sound, quality=min(one, other))[0]).sum() <= 4
+
+
+def test_encoding_computes_no_loss_and_learns_nothing(variable, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("that is for training")
+
+    monkeypatch.setattr("vqlab.quantize.codebook.VectorQuantizer.quantize", refuse)
+    variable.model.train()
+    before = {name: tensor.clone() for name, tensor in variable.model.state_dict().items()}
+    try:
+        variable.model.codes(torch.randn(1, 16, 40))
+        variable.compress(speech_like(1), 0.5)
+    finally:
+        variable.model.eval()
+    assert all(torch.equal(before[n], t) for n, t in variable.model.state_dict().items())
+
+
+@pytest.mark.parametrize("way", ["in place", "optimiser", "fused", "new tensor", "tables"])
+def test_an_identity_is_never_that_of_earlier_weights(variable, way):
+    codec = Codec(variable.recipe, variable.features)
+    first, layer = codec.identity(), codec.model.decoder.linear
+    assert codec.identity() == first
+    if way == "in place":
+        with torch.no_grad():
+            layer.bias[0] += 1
+    elif way in ("optimiser", "fused"):
+        optimizer = torch.optim.Adam(codec.model.parameters(), lr=0.1, fused=way == "fused")
+        layer(torch.randn(1, 8, 5)).sum().backward()
+        optimizer.step()
+    elif way == "new tensor":
+        layer.bias = torch.nn.Parameter(layer.bias.detach() + 1)
+    else:
+        codec.fit_tables([speech_like(0)])
+    assert codec.identity() != first
+    assert (
+        codec.identity()
+        == Codec(codec.recipe, codec.features, model=codec.model, tables=codec.tables).identity()
+    )

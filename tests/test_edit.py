@@ -293,7 +293,7 @@ def test_a_word_spoken_slower_is_found_again_by_the_shipped_model():
 def test_codes_sound_as_long_as_their_positions(codec):
     torch.manual_seed(0)
     codes = torch.randint(K, (1, 4, 6))
-    assert edit.samples_per_position(codec) == 640
+    assert codec.samples_per_position == 640
     loud = edit.sound(codes, codec)
     assert loud.shape == (6 * 640,) and torch.isfinite(loud).all() and loud.abs().max() > 0
     torch.testing.assert_close(edit.sound(codes, codec, gain_db=20) * 10, loud)

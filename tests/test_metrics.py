@@ -233,7 +233,7 @@ def quick(monkeypatch):
 
 def test_the_codec_hears_half_a_second_of_silence_on_both_sides(quick):
     heard = []
-    rows = metrics.score_codec(lambda x: heard.append(x) or x, [item(noise(1000))], progress=False)
+    rows = metrics.score_codec(lambda x: heard.append(x) or x, [item(noise(1000))])
     assert torch.equal(heard[0][8000:9000], noise(1000))
     assert len(heard[0]) == 17000
     assert not heard[0][:8000].any() and not heard[0][9000:].any()
@@ -250,7 +250,7 @@ def test_the_codec_hears_half_a_second_of_silence_on_both_sides(quick):
 
 def test_a_codec_that_gives_too_little_back_is_refused(quick):
     with pytest.raises(ValueError, match="a_nohash_0.wav: the decoded sound ends 500 samples"):
-        metrics.score_codec(lambda x: x[:8500], [item(noise(1000))], progress=False)
+        metrics.score_codec(lambda x: x[:8500], [item(noise(1000))])
 
 
 def test_scoring_records_no_gradients(quick):
@@ -260,7 +260,7 @@ def test_scoring_records_no_gradients(quick):
         recorded.append((weight * x).requires_grad)
         return x
 
-    metrics.score_codec(codec, [item(noise(1000))], progress=False)
+    metrics.score_codec(codec, [item(noise(1000))])
     assert recorded == [False]
 
 

@@ -283,7 +283,7 @@ def test_without_kmeans_the_same_data_uses_few_codes() -> None:
 
 def test_after_the_start_sums_belong_to_their_codes() -> None:
     quantizer = VectorQuantizer(8, 16, decay=0.99)
-    quantizer._start(clusters()[0])
+    quantizer.start(clusters()[0])
     torch.testing.assert_close(quantizer.ema_sum, quantizer.codebook * quantizer.ema_count[:, None])
 
 
@@ -785,7 +785,8 @@ def test_beam_search_of_one_is_the_greedy_choice() -> None:
     quantizer(z)
     quantizer.eval()
     depth = torch.randint(1, 5, (2, 30))
-    assert torch.equal(quantizer.search(z, depth, beam=1), quantizer(z, depth).codes)
+    quantizer.beam = 1
+    assert torch.equal(quantizer.search(z, depth), quantizer(z, depth).codes)
 
 
 def test_a_wide_beam_finds_the_best_of_all_sums() -> None:
@@ -794,7 +795,8 @@ def test_a_wide_beam_finds_the_best_of_all_sums() -> None:
     z = torch.randn(1, 3, 20)
     quantizer(z)
     quantizer.eval()
-    found = quantizer.decode(quantizer.search(z, torch.full((1, 20), 3), beam=64))
+    quantizer.beam = 64
+    found = quantizer.decode(quantizer.search(z, torch.full((1, 20), 3)))
     first = quantizer(z).codes[:, :1]  # the first code stays the nearest one
     every = torch.cartesian_prod(torch.arange(4), torch.arange(4))  # (16, 2)
     for position in range(20):
@@ -812,7 +814,25 @@ def test_a_wider_beam_codes_no_worse_on_the_whole(seed) -> None:
     z = torch.randn(1, 8, 60)
     quantizer(z)
     depth = torch.full((1, 60), 4)
-    greedy, wide = (
-        float(F.mse_loss(quantizer.decode(quantizer.search(z, depth, beam=b)), z)) for b in (1, 16)
-    )
-    assert wide <= greedy * 1.0001
+    errors = []
+    for quantizer.beam in (1, 16):
+        errors.append(float(F.mse_loss(quantizer.decode(quantizer.search(z, depth)), z)))
+    assert errors[1] <= errors[0] * 1.0001
+
+
+@pytest.mark.parametrize(
+    "bottleneck",
+    [
+        VectorQuantizer(4, 16, kmeans_start=False),
+        WrongAxesVectorQuantizer(4, 16, kmeans_start=False),
+        ResidualQuantizer(4, 16, 3, kmeans_start=False),
+        FiniteScalarQuantizer([5, 4, 3], 4),
+    ],
+    ids=lambda made: type(made).__name__,
+)
+def test_codes_for_use_are_those_of_the_forward_pass(bottleneck) -> None:
+    z = torch.randn(2, 4, 6, 4)
+    bottleneck.eval()
+    codes = bottleneck.encode(z)
+    assert codes.dtype == torch.int64 and torch.equal(codes, bottleneck(z).codes)
+    torch.testing.assert_close(bottleneck.decode(codes), bottleneck(z).z)

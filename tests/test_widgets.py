@@ -51,7 +51,7 @@ def codec():
 def word(codec):
     """Codes (1, 3, 6) and gain of a short sound."""
     sound, _ = audio.load(ROOT / "data/voices/en/hello.flac", sample_rate=RATE)
-    return codec.encode(sound[4000 : 4000 + 6 * edit.samples_per_position(codec)], 3)
+    return codec.encode(sound[4000 : 4000 + 6 * codec.samples_per_position], 3)
 
 
 @pytest.fixture

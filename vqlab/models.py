@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +29,7 @@ from .networks import (
     TutorialEncoder,
 )
 from .quantize import (
+    Bottleneck,
     FiniteScalarQuantizer,
     Quantized,
     ResidualQuantizer,
@@ -37,22 +38,14 @@ from .quantize import (
 )
 
 
-class Identity(nn.Module):
+class Identity(Bottleneck):
     """The bottleneck of a plain autoencoder: lets `dim` real numbers per position through."""
 
-    stages = 0
-    codebook_sizes: tuple[int, ...] = ()
-    bits_per_position = float("inf")
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, z_e: Tensor) -> Quantized:
-        return Quantized(z=z_e, codes=None, loss=z_e.new_zeros(()), stats={})
+    def forward(self, z: Tensor) -> Quantized:
+        return Quantized(z=z, codes=None, loss=z.new_zeros(()), stats={})
 
 
-class Gaussian(nn.Module):
+class Gaussian(Bottleneck):
     """The bottleneck of a variational autoencoder: a diagonal Gaussian per position.
 
     The encoder gives `2 * dim` channels, mean and log-variance. In training a sample is drawn
@@ -62,30 +55,26 @@ class Gaussian(nn.Module):
     processes (`vqlab.processes`) the noise is what one would draw for the whole batch.
     """
 
-    stages = 0
-    codebook_sizes: tuple[int, ...] = ()
-    bits_per_position = float("inf")
-
     def __init__(self, dim: int, *, beta: float = 1.0) -> None:
-        super().__init__()
-        self.dim = dim
+        super().__init__(dim)
+        self.channels = 2 * dim
         self.beta = beta
 
-    def forward(self, z_e: Tensor) -> Quantized:
-        if z_e.shape[1] != 2 * self.dim:
+    def forward(self, z: Tensor) -> Quantized:
+        if z.shape[1] != self.channels:
             raise ValueError(
-                f"the Gaussian bottleneck of dim {self.dim} needs {2 * self.dim} channels "
-                f"(mean and log-variance), not {z_e.shape[1]}: give the encoder dim={2 * self.dim}"
+                f"the Gaussian bottleneck of dim {self.dim} needs {self.channels} channels "
+                f"(mean and log-variance), not {z.shape[1]}: give the encoder dim={self.channels}"
             )
-        mean, log_variance = z_e.float().chunk(2, dim=1)
+        mean, log_variance = z.float().chunk(2, dim=1)
         kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance)
         kl = kl.flatten(1).sum(dim=1).mean()
-        z = mean
+        drawn = mean
         if self.training:
             first, every = processes.share(len(mean))
             noise = torch.randn(every, *mean.shape[1:], device=mean.device)
-            z = mean + (0.5 * log_variance).exp() * noise[first : first + len(mean)]
-        return Quantized(z=z.to(z_e.dtype), codes=None, loss=self.beta * kl, stats={"kl": kl})
+            drawn = mean + (0.5 * log_variance).exp() * noise[first : first + len(mean)]
+        return Quantized(z=drawn.to(z.dtype), codes=None, loss=self.beta * kl, stats={"kl": kl})
 
 
 class Autoencoder(nn.Module):
@@ -96,10 +85,10 @@ class Autoencoder(nn.Module):
     """
 
     encoder: Any
-    bottleneck: Any
+    bottleneck: Bottleneck
     decoder: Any
 
-    def __init__(self, encoder: nn.Module, bottleneck: nn.Module, decoder: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, bottleneck: Bottleneck, decoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         self.bottleneck = bottleneck
@@ -120,11 +109,7 @@ class Autoencoder(nn.Module):
 
         Raises `ValueError` if the bottleneck has no codes (autoencoder, VAE).
         """
-        codes = self.bottleneck(self.encoder(x)).codes
-        if codes is None:
-            name = type(self.bottleneck).__name__
-            raise ValueError(f"a model with the bottleneck {name} has no codes: use a quantiser")
-        return codes
+        return self.bottleneck.encode(self.encoder(x))
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
@@ -137,6 +122,8 @@ class VariableDepth(Autoencoder):
 
     Takes normalised log-mel `(batch, n_mels, frames)`.
     """
+
+    bottleneck: ResidualQuantizer
 
     def forward(self, x: Tensor) -> tuple[Tensor, Quantized]:
         quantized = self.bottleneck(self.encoder(x), loudness=loudness(x, self.stride))
@@ -272,7 +259,9 @@ def tutorial(*, published: bool = False) -> Autoencoder:
     return Autoencoder(TutorialEncoder(), bottleneck, TutorialDecoder())
 
 
-def thesis(bottleneck: Any = None, *, channels: int = 1, units: int = 256) -> Autoencoder:
+def thesis(
+    bottleneck: Bottleneck | None = None, *, channels: int = 1, units: int = 256
+) -> Autoencoder:
     """The thesis's model for pictures `(batch, channels, height, width)`, 512 x 512 in it.
 
     `bottleneck` defaults to its vector quantiser with D = 10, K = 512, decay 0.99 and β = 0.25,
@@ -282,17 +271,15 @@ def thesis(bottleneck: Any = None, *, channels: int = 1, units: int = 256) -> Au
     """
     if bottleneck is None:
         bottleneck = VectorQuantizer(10, 512, kmeans_start=False, restart_below=0.0)
-    dim = bottleneck.dim
-    encoder_dim = 2 * dim if isinstance(bottleneck, Gaussian) else dim
     model = Autoencoder(
-        Encoder2d(channels, encoder_dim, units=units),
+        Encoder2d(channels, bottleneck.channels, units=units),
         bottleneck,
-        Decoder2d(dim, channels, units=units),
+        Decoder2d(bottleneck.dim, channels, units=units),
     )
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
-            nn.init.constant_(layer.bias, 0.0)  # type: ignore[arg-type]
+            nn.init.zeros_(cast(Tensor, layer.bias))
     return model
 
 
@@ -310,9 +297,8 @@ def frames(
     Takes and returns `(batch, channels, frames)`; a spectrogram's rows are its channels.
     """
     made = bottleneck_of(**bottleneck)
-    encoder_dim = 2 * made.dim if isinstance(made, Gaussian) else made.dim
     return Autoencoder(
-        Encoder1d(channels, encoder_dim, width=width, stride=stride, blocks=encoder_blocks),
+        Encoder1d(channels, made.channels, width=width, stride=stride, blocks=encoder_blocks),
         made,
         Decoder1d(made.dim, channels, width=width, stride=stride, blocks=decoder_blocks),
     )
@@ -323,7 +309,7 @@ def pictures(bottleneck: dict[str, Any], *, channels: int = 1, units: int = 256)
     return thesis(bottleneck_of(**bottleneck), channels=channels, units=units)
 
 
-def bottleneck_of(kind: str, **options: Any) -> Any:
+def bottleneck_of(kind: str, **options: Any) -> Bottleneck:
     """A fresh bottleneck: "ae", "vae", "vq", "rvq" or "fsq", with the options of its class."""
     return BOTTLENECKS[kind](**options)
 

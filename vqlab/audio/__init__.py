@@ -5,22 +5,3 @@ from .loudness import loudest
 from .reading import blocks, load, opened
 from .waveforms import fit_length, level, one_sound, quieter, resample, set_level, warn_of_oddities
 from .writing import save, save_pieces
-
-__all__ = [
-    "Spooled",
-    "blocks",
-    "fit_length",
-    "level",
-    "load",
-    "loudest",
-    "one_sound",
-    "opened",
-    "quieter",
-    "resample",
-    "save",
-    "save_pieces",
-    "set_level",
-    "spool",
-    "spooled",
-    "warn_of_oddities",
-]

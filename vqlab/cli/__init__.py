@@ -1,7 +1,3 @@
 """The command line: `options` reads what was typed, `commands` does it."""
 
 from .options import main
-
-__all__ = [
-    "main",
-]

@@ -129,8 +129,7 @@ def evaluate(options: argparse.Namespace) -> None:
         clips = [item for name in options.dataset for item in _load(options, name, options.split)]
     rows = [evaluation.score_features(next(iter(codecs.values())), clips)]
     for name, codec in codecs.items():
-        for kbps in sorted(options.kbps, reverse=True):
-            rows.append(evaluation.score_rate(codec, clips, name, kbps=kbps))
+        rows += evaluation.score_rates(codec, clips, name, options.kbps)
     text = evaluation.table(rows)
     print(text)
     if options.out:
@@ -149,9 +148,9 @@ def _picture(codec: Codec, clips: Sequence, rates: Sequence[float], path: Path) 
     from ..metrics import codecs as evaluation
 
     item = evaluation.typical_clip(codec, clips)
-    heard = {"original": item.waveform}
+    heard, found = {"original": item.waveform}, codec.analysis(item.waveform)
     for kbps in sorted(rates, reverse=True):
-        heard[f"{kbps:g} kbit/s"] = codec.reconstruct(item.waveform, kbps=kbps)
+        heard[f"{kbps:g} kbit/s"] = codec.decode(*codec.from_bytes(found.compress(kbps)))
     config = codec.features.config
     pictures = {name: spectral.log_mel(waveform, config) for name, waveform in heard.items()}
     plots.compare_spectrograms(pictures, config).savefig(path, dpi=80)

@@ -7,11 +7,3 @@
 from ..models import Recipe
 from .codec import Codec
 from .shipped import compress, decompress, load_pretrained
-
-__all__ = [
-    "Codec",
-    "Recipe",
-    "compress",
-    "decompress",
-    "load_pretrained",
-]

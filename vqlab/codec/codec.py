@@ -12,7 +12,6 @@ Notebook: 06
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -27,27 +26,20 @@ from tqdm.auto import tqdm
 from .. import models
 from ..audio.long import Spooled
 from ..audio.loudness import loudest
-from ..audio.waveforms import LOUDEST, one_sound
+from ..audio.waveforms import one_sound
 from ..features import Block, Features, Front, sharpen
 from ..files import save_tensors
 from ..models import Recipe
-from ..quantize import QUALITY_STEPS
+from ..quantize import QUALITY_STEPS, ResidualQuantizer
 from . import entropy, file
+from .analysis import Analysis, Level
 from .packing import Packed, overhead, pack, unpack
 
 LEVEL_DB = -20.0
 """Level every sound is brought to before it is coded: RMS of its loudest 0.4 s, in dBFS."""
 
-
-LOWEST_QUALITY, HIGHEST_QUALITY = 0, 255
-"""The first gives every position one stage; a packed file holds the quality in a byte."""
-
 FIT_AT = (0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
 """Qualities at which `Codec.fit_tables` counts; 1 gives the loudest positions all stages."""
-
-Level = float | Tensor
-"""What brings a sound back to its own level: a gain in dB, or for pictures the range of each
-segment, whole decibels (segments, 2)."""
 
 
 class Codec:
@@ -77,6 +69,7 @@ class Codec:
         self.model = model if model is not None else recipe.build()
         self.tables = tables or entropy.uniform(self.model.bottleneck.codebook_sizes)
         self.trained = trained or {}
+        self._identified: tuple[Any, bytes] | None = None
 
     @property
     def sample_rate(self) -> int:
@@ -116,10 +109,11 @@ class Codec:
 
         The gain is a multiple of 0.5 dB between -63.5 and 63.5; silence gets 0.
         """
-        gain_db = self._gain(waveform)
+        gain_db = self.gain(waveform)
         return waveform * 10 ** (gain_db / 20), gain_db
 
-    def _gain(self, waveform: Tensor | Spooled) -> float:
+    def gain(self, waveform: Tensor | Spooled) -> float:
+        """The gain of `normalise`, in dB."""
         present = loudest(waveform, self.sample_rate)
         if self.level_db is None or present == -math.inf:
             return 0.0
@@ -131,59 +125,39 @@ class Codec:
         """Where the model is."""
         return next(self.model.parameters()).device
 
-    @torch.no_grad()
+    def analysis(self, waveform: Tensor | Spooled) -> Analysis:
+        """Level and latents of `waveform (samples,)`: all that codes at any rate are made of.
+
+        Raises `ValueError` for an empty waveform, more than one channel, NaN or infinity, and where
+        the model has no codes.
+        """
+        self._check_codes()
+        return Analysis(self, waveform)
+
     def encode(
-        self,
-        waveform: Tensor | Spooled,
-        stages: int | None = None,
-        *,
-        quality: int | None = None,
+        self, waveform: Tensor | Spooled, stages: int | None = None, *, quality: int | None = None
     ) -> tuple[Tensor, Level]:
         """Codes of `waveform (samples,)`: int64 `(1, stages, *positions)`, and the level.
 
-        stages : the same number of stages everywhere (None: all)
-        quality : instead, a depth for each position: loud ones get more stages, and -1 stands
-            where a position has none. The codes are searched for instead of taking the nearest in
-            every stage. `quality_for` finds the quality of a rate.
+        stages : the nearest codes, the same number of stages everywhere (None: all)
+        quality : instead, a depth for each position, and better codes: see `Analysis.codes`.
+            `quality_for` finds the quality of a rate.
 
-        Raises `ValueError` for an empty waveform, more than one channel, NaN or infinity, a
-        number of `stages` or a `quality` that does not exist, and for both at once.
+        Raises `ValueError` as `analysis` does, for a number of `stages` or a `quality` that does
+        not exist, and for both at once.
         """
-        self._check_codes()
         if stages is not None and quality is not None:
             raise ValueError("give stages or a quality (or kbps), not both")
-        if quality is not None and not LOWEST_QUALITY <= quality <= HIGHEST_QUALITY:
-            raise ValueError(
-                f"quality is {quality}: it is a number from {LOWEST_QUALITY} to {HIGHEST_QUALITY}"
-            )
         if stages is not None and not 1 <= stages <= len(self.rates):
             raise ValueError(f"stages is {stages}, this model has 1 to {len(self.rates)} stages")
-        if not isinstance(waveform, Spooled):  # which was checked when it was read
-            waveform = one_sound(waveform, loudest=LOUDEST)
-        gain_db = self._gain(waveform)
-        bottleneck = self.model.bottleneck
-        found, ranges = [], list[Any]()
-        for z, level in self._latents(waveform, gain_db):
-            ranges.append(level)
-            if quality is None or len(self.rates) == 1:
-                found.append(bottleneck(z).codes[:, :stages].int().cpu())
-            else:
-                depth = self.depth(bottleneck(z, 1).codes[:, 0], quality)
-                found.append(bottleneck.search(z, depth).int().cpu())
-        codes = torch.cat(found, dim=-1).long()
-        return codes, torch.cat(ranges) if isinstance(self.features, Front) else gain_db
+        found = self.analysis(waveform)
+        codes = found.nearest()[:, :stages] if quality is None else found.codes(quality)
+        return codes, found.level
 
-    def _latents(
-        self, waveform: Tensor | Spooled, gain_db: float
-    ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """What the encoder makes of each block, `(1, dim, *positions)`, and the block's level."""
-        for block, x, level in self._seen(waveform, gain_db):
-            yield self.model.encoder(x)[..., block.own], level
-
-    def _seen(
+    def seen(
         self, waveform: Tensor | Spooled, gain_db: float
     ) -> Iterator[tuple[Block, Tensor, Tensor | None]]:
-        """What the network sees of each block."""
+        """What the network sees of each block of a sound, and the block's level if it has one."""
         self.model.eval()
         for block in self._blocks(len(waveform)):
             piece = (waveform[block.samples].float() * 10 ** (gain_db / 20)).to(self.device)
@@ -195,58 +169,44 @@ class Codec:
         blocks = self.features.blocks(samples, self.model.stride)
         return tqdm(blocks, "coding", delay=2, leave=False, disable=len(blocks) < 2)
 
+    @property
+    def samples_per_position(self) -> int:
+        """Samples that one position of mel frames stands for."""
+        return self.features.config.hop_length * self.model.stride
+
+    @property
+    def varies(self) -> bool:
+        """Whether positions may differ in their number of stages."""
+        return isinstance(self.model.bottleneck, ResidualQuantizer) and len(self.rates) > 1
+
     def depth(self, first: Tensor, quality: int) -> Tensor:
         """Number of stages that each position has at a `quality`, by its first stage's code.
 
         `first` int64 of any shape; returns the same shape.
         """
-        if len(self.rates) == 1:
-            return torch.ones_like(first)
-        return self.model.bottleneck.depth(first, quality)
+        bottleneck = self.model.bottleneck
+        if isinstance(bottleneck, ResidualQuantizer):
+            return bottleneck.depth(first, quality)
+        return torch.full_like(first, bottleneck.stages)
 
     def quality_for(self, waveform: Tensor | Spooled, kbps: float) -> int:
-        """The quality at which the packed file of `waveform` has hardly less than `kbps`.
-
-        The file counts whole, with header and checksum. Where these make even the lowest quality
-        too much, as on a short sound, that quality is taken all the same. Raises `ValueError`
-        where the codes of one stage, without entropy coding, already need more.
-        """
-        return unpack(self.compress(waveform, kbps)).quality
+        """The quality at which the packed file has hardly less than `kbps`: `Analysis.fitting`."""
+        return self.analysis(waveform).fitting(kbps)[0]
 
     def compress(self, waveform: Tensor | Spooled, kbps: float) -> bytes:
         """The packed file of `waveform (samples,)`, with `quality_for` that rate."""
-        self._check_codes()
-        if not self.rates[0] <= 1000 * kbps + 1e-6:  # so that NaN is refused too
-            raise ValueError(
-                f"this model has no rate of {kbps:g} kbit/s: ask for {self.rates[0] / 1000:g} or "
-                "more"
-            )
-        most = 1000 * kbps * len(waveform) / self.sample_rate / 8  # bytes
-        # The estimate may be off by a byte; from one byte too many the way down finds what fits.
-        quality = LOWEST_QUALITY if len(self.rates) == 1 else self._estimate(waveform, most + 1)
-        while True:
-            codes, level = self.encode(waveform, quality=quality)
-            payload = self.tables.encode(codes[0].flatten(1).numpy())
-            fits = self.overhead(len(waveform)) + len(payload) <= most
-            if fits or quality == LOWEST_QUALITY:
-                return self.to_bytes(codes, len(waveform), level, quality)
-            quality -= 1
+        return self.analysis(waveform).compress(kbps)
 
-    def _estimate(self, waveform: Tensor | Spooled, most: float) -> int:
-        """The highest quality whose nearest codes fit into `most` bytes by the tables."""
-        codes = self.encode(waveform)[0][0].flatten(1)  # (stages, positions)
-        cost = torch.from_numpy(self.tables.cost(codes.numpy()))
-        low, high = LOWEST_QUALITY, HIGHEST_QUALITY
-        while low < high:  # the size never falls as the quality rises
-            middle = (low + high + 1) // 2
-            there = torch.arange(len(codes))[:, None] < self.depth(codes[0], middle)
-            fits = self.overhead(len(waveform)) + float(cost[there].sum()) / 8 <= most
-            low, high = (middle, high) if fits else (low, middle - 1)
-        return low
+    def payload(self, codes: Tensor) -> bytes:
+        """The bytes of `codes (1, stages, *positions)` by the tables."""
+        return self.tables.encode(codes[0].flatten(1).numpy())
 
     def to_bytes(self, codes: Tensor, samples: int, level: Level, quality: int) -> bytes:
         """The packed file of what `encode` gave at a `quality`."""
-        payload = self.tables.encode(codes[0].flatten(1).numpy())
+        return self.packed(self.payload(codes), samples, level, quality)
+
+    def packed(self, payload: bytes, samples: int, level: Level, quality: int) -> bytes:
+        """The packed file of codes that are bytes already."""
         gain_db = 0.0 if isinstance(level, Tensor) else level
         if isinstance(level, Tensor):
             payload = level.to(torch.int8).numpy().tobytes() + payload
@@ -303,9 +263,9 @@ class Codec:
         for n, block in enumerate(self._blocks(samples)):
             x = self.model.decode(codes[..., block.positions].to(self.device).long())
             own = level[n : n + 1] if isinstance(level, Tensor) else level
-            yield self._heard(x, block, own, n_iter)
+            yield self.heard(x, block, own, n_iter)
 
-    def _heard(self, x: Tensor, block: Block, level: Level, n_iter: int | None = None) -> Tensor:
+    def heard(self, x: Tensor, block: Block, level: Level, n_iter: int | None = None) -> Tensor:
         """The waveform `(samples,)` of what the decoder made of a block."""
         if self.contrast:
             x = sharpen(x, self.contrast)
@@ -319,11 +279,11 @@ class Codec:
         inversion : leave out the network: to what it sees, and back
         """
         waveform = one_sound(waveform)
-        gain_db = self._gain(waveform)
+        gain_db = self.gain(waveform)
         pieces = []
-        for block, x, level in self._seen(waveform, gain_db):
+        for block, x, level in self.seen(waveform, gain_db):
             y = x if inversion else self.model(x)[0].float()
-            pieces.append(self._heard(y, block, gain_db if level is None else level))
+            pieces.append(self.heard(y, block, gain_db if level is None else level))
         return torch.cat(pieces)
 
     def reconstruct(
@@ -392,15 +352,12 @@ class Codec:
 
     def identity(self) -> bytes:
         """Two bytes that tell one set of weights and tables from another (start of a SHA-256)."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self._tensors().items()):
-            digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
-        return digest.digest()[:2]
+        state = [*self.model.parameters(), *self.model.buffers()]
+        now = self.tables, [file.mark(tensor) for tensor in state]
+        if self._identified is None or self._identified[0] != now:
+            self._identified = now, file.identity(self._tensors())
+        return self._identified[1]
 
     def _tensors(self) -> dict[str, Tensor]:
-        state = file.kept(self.model.state_dict())
-        weights = {
-            name: tensor.detach().cpu().half() if tensor.is_floating_point() else tensor.cpu()
-            for name, tensor in state.items()
-        }
-        return weights | (file.table_tensors(self.tables) if self.rates else {})
+        tables = file.table_tensors(self.tables) if self.rates else {}
+        return file.stored(self.model.state_dict()) | tables

@@ -30,12 +30,7 @@ def sound(codes: Tensor, codec: Codec, *, gain_db: float = 0.0) -> Tensor:
     Raises ValueError for codes that are not well-formed, or that the codec does not have.
     """
     check(codes)
-    return codec.decode(codes, codes.shape[2] * samples_per_position(codec), gain_db)
-
-
-def samples_per_position(codec: Codec) -> int:
-    """Samples that one position stands for: position p is the sound from p times this many on."""
-    return codec.model.stride * codec.features.config.hop_length
+    return codec.decode(codes, codes.shape[2] * codec.samples_per_position, gain_db)
 
 
 def replace(codes: Tensor, position: int, stage: int, code: int) -> Tensor:

@@ -7,6 +7,7 @@ anywhere.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -128,6 +129,32 @@ def check_description(described: dict[str, Any], tensors: dict[str, Tensor]) -> 
 def kept(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """What a codec needs: all but the moving averages, which only further training moves."""
     return {name: t for name, t in state.items() if not name.endswith(("ema_sum", "ema_count"))}
+
+
+def stored(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The numbers of a model as a file has them: those `kept`, real ones as float16."""
+    return {
+        name: tensor.detach().cpu().half() if tensor.is_floating_point() else tensor.cpu()
+        for name, tensor in kept(state).items()
+    }
+
+
+def identity(tensors: dict[str, Tensor]) -> bytes:
+    """Two bytes that tell one set of tensors from another: the start of a SHA-256."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return digest.digest()[:2]
+
+
+def mark(tensor: Tensor) -> tuple[int, int, float]:
+    """What changes when a tensor's numbers do, without reading them all.
+
+    Another tensor lies elsewhere; a change in place counts its version up; and fused optimisers,
+    which do not count, change every number.
+    """
+    version = 0 if tensor.is_inference() else tensor._version
+    return tensor.data_ptr(), version, tensor.reshape(-1)[-1].item()
 
 
 def with_averages(fresh: dict[str, Tensor], saved: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -10,7 +10,3 @@ Vedal 2019, "Unsupervised Audio Spectrogram Compression using Vector Quantized A
 from __future__ import annotations
 
 from .. import features as front  # under this name notebooks import it
-
-__all__ = [
-    "front",
-]

@@ -23,18 +23,6 @@ from .checking import check, exercise_names, find
 from .exercise import Exercise, Verdict, value_of
 from .guesses import Note, guess, reveal
 
-__all__ = [
-    "Exercise",
-    "Note",
-    "Verdict",
-    "check",
-    "exercise_names",
-    "find",
-    "guess",
-    "reveal",
-    "value_of",
-]
-
 _package = Path(__file__).resolve().parents[1]
 __path__ += [
     str(folder)

@@ -8,8 +8,6 @@ from typing import Any
 
 from .comparing import compare, play
 
-__all__ = ["abx", "compare", "play"]
-
 
 def __getattr__(name: str) -> Any:
     if name == "abx":  # late: it draws in anywidget

@@ -55,11 +55,13 @@ def page(
     for name, codec in codecs.items():
         if not codec.rates:
             versions[name] = codec.through(waveform)
-        wanted = sorted(set(rates or _usual_rates(codec))) if codec.rates else ()
-        for kbps in tqdm(wanted, "coding", delay=2, leave=False):
-            data = codec.compress(waveform, kbps)
+            continue
+        found, wanted = codec.analysis(waveform), sorted(set(rates or _usual_rates(codec)))
+        files = {kbps: found.compress(kbps) for kbps in reversed(wanted)}  # one search serves all
+        for kbps in tqdm(wanted, "decoding", delay=2, leave=False):
             label = ", ".join([name] * (len(codecs) > 1) + [f"{kbps:g} kbit/s"])
-            versions[label], sizes[label] = codec.decode(*codec.from_bytes(data)), len(data)
+            versions[label] = codec.decode(*codec.from_bytes(files[kbps]))
+            sizes[label] = len(files[kbps])
     bits = {label: 8 * size / seconds for label, size in sizes.items()}
     title = f"{Path(path).name}: {seconds:.2f} s, as one channel at {sample_rate / 1000:g} kHz"
     player = listen.compare(versions, sample_rate, bits=bits, title=title)

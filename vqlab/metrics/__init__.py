@@ -2,18 +2,3 @@
 
 from .measures import METRICS, estoi, log_mel_distance, pesq_nb, pesq_wb, score, stoi
 from .summary import Summary, clips_from_list, markdown_table, score_codec, summarise
-
-__all__ = [
-    "METRICS",
-    "Summary",
-    "clips_from_list",
-    "estoi",
-    "log_mel_distance",
-    "markdown_table",
-    "pesq_nb",
-    "pesq_wb",
-    "score",
-    "score_codec",
-    "stoi",
-    "summarise",
-]

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from ..codec import Codec
-from ..codec.packing import overhead
+from ..codec.analysis import Analysis
 from ..datasets import Item
 from ..files import write_whole
 from ..quantize import CodebookStats
@@ -35,31 +37,67 @@ COLUMNS = {
 }
 
 
-def score_rate(
+def score_rates(
     codec: Codec,
     clips: Sequence[Item],
     name: str,
+    rates: Sequence[float | None],
     *,
-    kbps: float | None = None,
     pad_seconds: float = 0.5,
-) -> dict[str, Any]:
-    """The row of `codec` at a rate on `clips` (None: all stages everywhere).
+) -> list[dict[str, Any]]:
+    """Rows of `codec` on `clips`, one for each rate (None: all stages everywhere), highest first.
 
-    The rate bounds the packed file of each bare clip, header included (`Codec.quality_for`);
-    then the clip is coded at that quality with `pad_seconds` of silence on both sides.
-    `stored_kbps` is the files' size over the clips' duration, `kbps` that of the codes alone;
-    `error_db` the mean difference of the decoder's mel frames from the original's; `used` how
-    many codes of each stage occur in all clips together.
+    A rate bounds the packed file of each bare clip, header included (`Analysis.fitting`); then the
+    clip is coded at that quality with `pad_seconds` of silence on both sides. `stored_kbps` is the
+    files' size over the clips' duration, `kbps` that of the codes alone; `error_db` the mean
+    difference of the decoder's mel frames from the original's; `used` how many codes of each stage
+    occur in all clips together.
     """
+    tallies = [_Tally(codec, kbps) for kbps in sorted(rates, key=lambda k: -(k or 0))]
+    for item in tqdm(clips, "scoring", unit="clip", leave=False):
+        pad = round(pad_seconds * item.sample_rate)
+        bare = codec.analysis(item.waveform)
+        padded = codec.analysis(F.pad(item.waveform, (pad, pad)))
+        for tally in tallies:  # what is searched for the highest rate serves the others
+            tally.add(item, bare, padded, pad)
+    return [{"codec": name} | tally.row() for tally in tallies]
 
-    def there_and_back(waveform: Tensor) -> Tensor:
-        pad = round(pad_seconds * codec.sample_rate)
-        quality = _quality(codec, waveform[pad : len(waveform) - pad], kbps)
-        codes, gain_db = codec.encode(waveform, quality=quality)
-        return codec.decode(codes, len(waveform), gain_db)
 
-    scored = metrics.score_codec(there_and_back, clips, pad_seconds=pad_seconds)
-    return {"codec": name} | _summary(scored) | _inside(codec, clips, kbps)
+class _Tally:
+    """What `score_rates` collects at one rate."""
+
+    def __init__(self, codec: Codec, kbps: float | None) -> None:
+        self.codec, self.kbps = codec, kbps
+        self.stats = CodebookStats(codec.model.bottleneck.codebook_sizes)
+        self.scored: list[dict[str, Any]] = []
+        self.errors: list[float] = []
+        self.stored, self.present = 0, 0  # bits: whole files, and their codes alone
+
+    def add(self, item: Item, bare: Analysis, padded: Analysis, pad: int) -> None:
+        """Take in one clip."""
+        codec = self.codec
+        if self.kbps is None:
+            codes, inside = bare.nearest(), padded.nearest()
+            payload = codec.payload(codes)
+        else:
+            quality, codes, payload = bare.fitting(self.kbps)
+            inside = padded.codes(quality)
+        heard = codec.decode(inside, padded.samples, padded.level)
+        self.scored.append(metrics.score_clip(item, heard, pad))
+        self.errors.append(_mel_error(codec, item, codes))
+        self.stats.update(codes)
+        self.stored += 8 * (codec.overhead(bare.samples) + len(payload))
+        self.present += 8 * len(payload)
+
+    def row(self) -> dict[str, Any]:
+        """The means over all clips."""
+        seconds = sum(row["seconds"] for row in self.scored)
+        return _summary(self.scored) | {
+            "error_db": sum(self.errors) / len(self.errors),
+            "used": " ".join(str(n) for n in self.stats.used if n),
+            "stored_kbps": self.stored / seconds / 1000,
+            "kbps": self.present / seconds / 1000,
+        }
 
 
 def score_features(
@@ -103,32 +141,6 @@ def save_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
 def _summary(scored: list[dict[str, Any]]) -> dict[str, Any]:
     return dict(metrics.summarise(scored)) | {"clips": len(scored)}
-
-
-def _quality(codec: Codec, waveform: Tensor, kbps: float | None) -> int | None:
-    return None if kbps is None else codec.quality_for(waveform, kbps)
-
-
-@torch.no_grad()
-def _inside(codec: Codec, clips: Sequence[Item], kbps: float | None) -> dict[str, Any]:
-    """What can be said of the codes: mel error, codes used, bits."""
-    stats = CodebookStats(codec.model.bottleneck.codebook_sizes)
-    errors, stored, present, seconds = [], 0, 0, 0.0
-    for item in clips:
-        quality = _quality(codec, item.waveform, kbps)
-        codes, _ = codec.encode(item.waveform, quality=quality)
-        payload = len(codec.tables.encode(codes[0].flatten(1).numpy()))
-        stats.update(codes)
-        errors.append(_mel_error(codec, item, codes))
-        stored += 8 * (overhead(len(item.waveform)) + payload)
-        present += 8 * payload
-        seconds += len(item.waveform) / item.sample_rate
-    return {
-        "error_db": sum(errors) / len(errors),
-        "used": " ".join(str(n) for n in stats.used if n),
-        "stored_kbps": stored / seconds / 1000,
-        "kbps": present / seconds / 1000,
-    }
 
 
 @torch.no_grad()

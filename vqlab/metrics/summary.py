@@ -22,22 +22,7 @@ from tqdm.auto import tqdm
 
 from .. import audio
 from ..datasets import Item
-from .measures import METRICS, estoi, log_mel_distance, pesq_nb, pesq_wb, score, stoi
-
-__all__ = [
-    "METRICS",
-    "Summary",
-    "clips_from_list",
-    "estoi",
-    "log_mel_distance",
-    "markdown_table",
-    "pesq_nb",
-    "pesq_wb",
-    "score",
-    "score_codec",
-    "stoi",
-    "summarise",
-]
+from .measures import METRICS, score
 
 DIGITS = {"stoi": 3, "estoi": 3}  # decimals in a table; everything else gets 2
 DRAWS = 2000  # of the bootstrap
@@ -57,7 +42,6 @@ def score_codec(
     clips: Sequence[Item],
     *,
     pad_seconds: float = 0.5,
-    progress: bool = True,
 ) -> list[dict[str, Any]]:
     """Code, decode and score clips one by one.
 
@@ -70,28 +54,31 @@ def score_codec(
     Raises ValueError where so little sound comes back that the clip is not covered.
     """
     rows = []
-    for item in tqdm(clips, "scoring", unit="clip", leave=False, disable=not progress):
-        original = item.waveform
+    for item in tqdm(clips, "scoring", unit="clip", leave=False):
         pad = round(pad_seconds * item.sample_rate)
         with torch.no_grad():
-            decoded = torch.as_tensor(code_decode(F.pad(original, (pad, pad))))
-        decoded = decoded.detach().cpu()[..., pad:][..., : len(original)]
-        if len(decoded) < len(original):
-            raise ValueError(
-                f"{_name(item.path)}: the decoded sound ends {len(original) - len(decoded)} "
-                f"samples before the clip does (padding {pad} samples). code_decode must give back "
-                "as many samples as it gets."
-            )
-        rows.append(
-            {
-                "clip": _name(item.path),
-                "label": item.label,
-                "speaker": item.speaker,
-                "seconds": len(original) / item.sample_rate,
-                **score(original, decoded, item.sample_rate),
-            }
-        )
+            decoded = torch.as_tensor(code_decode(F.pad(item.waveform, (pad, pad))))
+        rows.append(score_clip(item, decoded, pad))
     return rows
+
+
+def score_clip(item: Item, decoded: Tensor, pad: int) -> dict[str, Any]:
+    """The row of one clip (see `score_codec`) that was decoded with `pad` samples around it."""
+    length = len(item.waveform)
+    decoded = decoded.detach().cpu()[..., pad:][..., :length]
+    if len(decoded) < length:
+        raise ValueError(
+            f"{_name(item.path)}: the decoded sound ends {length - len(decoded)} samples before "
+            f"the clip does ({pad} samples of silence were put on either side). code_decode must "
+            "give back as many samples as it gets."
+        )
+    return {
+        "clip": _name(item.path),
+        "label": item.label,
+        "speaker": item.speaker,
+        "seconds": length / item.sample_rate,
+        **score(item.waveform, decoded, item.sample_rate),
+    }
 
 
 def summarise(

@@ -19,23 +19,3 @@ from .basic import (
     usage,
     waveform,
 )
-
-__all__ = [
-    "BLUE",
-    "GREEN",
-    "MARKERS",
-    "ORANGE",
-    "PINK",
-    "Picture",
-    "RANGE_DB",
-    "SKY",
-    "as_numpy",
-    "codes_as_picture",
-    "compare_spectrograms",
-    "frequency_ticks",
-    "new_figure",
-    "show",
-    "spectrogram",
-    "usage",
-    "waveform",
-]

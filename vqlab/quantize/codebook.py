@@ -12,7 +12,6 @@ Notebook: 05
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -20,10 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import processes
+from .base import Bottleneck, Quantized, check_codes, check_shape
 from .steps import (
-    Quantized,
-    check_codes,
-    check_shape,
     kmeans,
     lookup,
     nearest_codes,
@@ -38,7 +35,7 @@ EPSILON = 1e-5  # Laplace smoothing of the EMA counts
 USE_DECAY = 0.99  # how slowly use is forgotten where the codebook itself has no decay
 
 
-class VectorQuantizer(nn.Module):
+class VectorQuantizer(Bottleneck):
     """One codebook of `codebook_size` vectors of length `dim`; any number of position axes.
 
     dim : length of the vectors, the channel axis of z
@@ -61,7 +58,7 @@ class VectorQuantizer(nn.Module):
     start and the restarts are those of all their vectors, as in one process with the whole batch.
     """
 
-    stages = 1
+    codebook: Tensor
     started: Tensor
     ema_count: Tensor
     ema_sum: Tensor
@@ -76,14 +73,13 @@ class VectorQuantizer(nn.Module):
         kmeans_start: bool = True,
         restart_below: float = 0.03,
     ) -> None:
-        super().__init__()
+        super().__init__(dim, (codebook_size,))
         if dim < 1 or codebook_size < 2:
             raise ValueError(f"need dim >= 1 and codebook_size >= 2, got {dim} and {codebook_size}")
         if decay is not None and not 0 <= decay < 1:
             raise ValueError(f"decay is {decay}, must be in [0, 1), or None to learn by gradient")
         if not 0 <= restart_below < 1:
             raise ValueError(f"restart_below is {restart_below}, must be a share in [0, 1)")
-        self.dim = dim
         self.codebook_size = codebook_size
         self.beta = beta
         self.decay = decay
@@ -96,16 +92,6 @@ class VectorQuantizer(nn.Module):
             self.register_buffer("ema_sum", codebook.clone())  # sum of the vectors of each code
         self.register_buffer("ema_count", torch.ones(codebook_size))  # number of them
         self.register_buffer("started", torch.tensor(not kmeans_start))
-
-    @property
-    def codebook_sizes(self) -> tuple[int, ...]:
-        """Number of codes per stage, here one stage."""
-        return (self.codebook_size,)
-
-    @property
-    def bits_per_position(self) -> float:
-        """log2(K): nominal bits of one code, before any entropy coding."""
-        return math.log2(self.codebook_size)
 
     def forward(self, z: Tensor) -> Quantized:
         """Quantise z (batch, dim, *positions); codes are (batch, 1, *positions).
@@ -122,14 +108,22 @@ class VectorQuantizer(nn.Module):
         codes = codes.reshape(z.shape[0], 1, *z.shape[2:])
         return Quantized(z_q.to(z.dtype), codes, loss, stats)
 
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes (batch, 1, *positions) -> z (batch, dim, *positions), float32.
+    @torch.no_grad()
+    def encode(self, z: Tensor) -> Tensor:
+        """Codes (batch, 1, *positions) of z: the nearest ones, and nothing learned."""
+        check_shape(z, self.dim)
+        codes = self.codes_of(self._to_vectors(z.float()))
+        return codes.reshape(z.shape[0], 1, *z.shape[2:])
 
-        Raises ValueError for another number of stages or codes outside 0 … K-1.
-        """
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (batch, 1, *positions) -> z (batch, dim, *positions), float32."""
         check_codes(codes, self.codebook_sizes)
         shape = (codes.shape[0], self.dim, *codes.shape[2:])
         return self._to_grid(self.vectors_of(codes.reshape(-1)), shape)
+
+    def codes_of(self, vectors: Tensor) -> Tensor:
+        """Rows (n, dim) -> the numbers of their nearest code vectors, int64 (n,)."""
+        return nearest_codes(vectors, self.table())
 
     def vectors_of(self, codes: Tensor) -> Tensor:
         """Codes (n,) -> their code vectors (n, dim)."""
@@ -148,11 +142,11 @@ class VectorQuantizer(nn.Module):
         # Of all ranks: one that sees nothing itself learns all the same, and waits for no one.
         number = processes.share(len(seen))[1] if self.training else len(seen)
         if self.training and number and not self.started:
-            self._start(processes.gather_rows(seen))
+            self.start(processes.gather_rows(seen))
             processes.copy_from_main(self)  # equal vectors, but perhaps not equal machines
-        table = self.table()
-        codes = self._choose(detached, table.detach())
-        z_q = lookup(codes, table)
+        with torch.no_grad():
+            codes = self.codes_of(detached)
+        z_q = self.vectors_of(codes)
         if keep is None:
             loss, commitment = self._loss(vectors, z_q)
             seen_codes = codes
@@ -175,14 +169,9 @@ class VectorQuantizer(nn.Module):
         }
         return z_q, codes, loss, stats
 
-    # What other quantisers change (`quantizer_variants`): the vectors, and what "nearest" means.
-
     def table(self) -> Tensor:
         """The code vectors e_k that codes stand for, (codebook_size, dim)."""
         return self.codebook
-
-    def _choose(self, vectors: Tensor, table: Tensor) -> Tensor:
-        return nearest_codes(vectors, table)
 
     # Layout: two methods, so that the axis mistake can be shown as a layer of its own.
 
@@ -205,7 +194,8 @@ class VectorQuantizer(nn.Module):
         return loss, commitment
 
     @torch.no_grad()
-    def _start(self, vectors: Tensor) -> None:
+    def start(self, vectors: Tensor) -> None:
+        """Put the code vectors on the k-means centres of `vectors` (n, dim), float32."""
         every = torch.arange(self.codebook_size, device=vectors.device)
         fair = self.ema_count.new_full((), len(vectors) / self.codebook_size)
         self._place(every, kmeans(vectors, self.codebook_size), self._trial(fair))
@@ -248,9 +238,10 @@ class VectorQuantizer(nn.Module):
         dead = dead[torch.randperm(len(dead), device=dead.device)[: len(chosen)]]
         self._place(dead, chosen, self._trial(fair))
 
+    @torch.no_grad()
     def _place(self, where: Tensor, vectors: Tensor, count: Tensor) -> None:
         """Set codes and averages together: a sum not belonging to its code would drag it back."""
-        self.codebook.data[where] = vectors
+        self.codebook[where] = vectors
         self.ema_count[where] = count
         if self.decay is not None:
             self.ema_sum[where] = vectors * count

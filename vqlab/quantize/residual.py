@@ -1,62 +1,27 @@
-"""Quantisers: the names everybody imports, and residual quantisation, which stacks codebooks.
+"""Residual quantisation: several codebooks in a row, each for what those before it left over.
 
-One codebook of K = 2**30 entries cannot be stored, three of 1024 can. The one idea of residual
-quantisation (Zeghidour et al. 2021, "SoundStream", section III.C): a second codebook codes what the
-first left over, a third what the second left over, and so on; the sum is passed on. Leaving out the
-last stages lowers the rate. The five steps live in `quantize_steps`, the layer with one codebook in
-`vector_quantizer`, rounding without a codebook in `fsq`, counting in `codebook_stats`.
+One codebook of K = 2**30 entries cannot be stored, three of 1024 can. The one idea (Zeghidour et
+al. 2021, "SoundStream", section III.C): a second codebook codes what the first left over, a third
+what the second left over, and so on; the sum is passed on. Leaving out the last stages lowers the
+rate.
 
 Notebook: 05
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from .. import processes
-from .codebook import VectorQuantizer, WrongAxesVectorQuantizer
-from .scalar import FiniteScalarQuantizer
-from .steps import (
-    Quantized,
-    check_codes,
-    check_shape,
-    distances,
-    extend_paths,
-    kmeans,
-    lookup,
-    nearest,
-    nearest_codes,
-    one_hot,
-    straight_through,
-    to_grid,
-    to_vectors,
-    to_vectors_wrong_axes,
-)
-from .usage import CodebookStats, batch_perplexity, count_codes
-
-__all__ = [
-    "CodebookStats",
-    "FiniteScalarQuantizer",
-    "Quantized",
-    "ResidualQuantizer",
-    "VectorQuantizer",
-    "WrongAxesVectorQuantizer",
-    "batch_perplexity",
-    "distances",
-    "kmeans",
-    "lookup",
-    "nearest",
-    "nearest_codes",
-    "one_hot",
-    "straight_through",
-    "to_grid",
-    "to_vectors",
-    "to_vectors_wrong_axes",
-]
-
+from .base import Bottleneck, Quantized, check_codes, check_shape
+from .codebook import VectorQuantizer
+from .steps import extend_paths, straight_through, to_grid, to_vectors
+from .usage import count_codes
 
 LOUDEST = 1.5
 """Loudness, in the unit of `vqlab.models.loudness`, at which `quality` counts stages."""
@@ -66,7 +31,41 @@ QUALITY_STEPS = 8
 """Steps of `quality` that make one stage."""
 
 
-class ResidualQuantizer(nn.Module):
+def codes_in_turn(stages: Iterable[Any], vectors: Tensor) -> Tensor:
+    """Rows (n, dim) -> codes (n, stages): of each stage the nearest to what is left."""
+    found = []
+    for stage in stages:
+        found.append(stage.codes_of(vectors))
+        vectors = vectors - stage.vectors_of(found[-1])
+    return torch.stack(found, dim=1)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What a beam search found: the best codes for each number of stages.
+
+    depth : int64 (batch, *positions), how many stages were searched
+    best : for 1, 2, … stages: of the positions with so many, the codes with the nearest sum, in
+        order, (positions, stages); numbers as small as the codebook allows
+    """
+
+    depth: Tensor
+    best: Sequence[Tensor]
+
+    def codes(self, depth: Tensor) -> Tensor:
+        """Codes int64 (batch, stages, *positions), -1 beyond a depth.
+
+        depth : int64 (batch, *positions), nowhere more than what was searched
+        """
+        rows, stages = depth.reshape(-1), len(self.best)
+        found = torch.full((len(rows), stages), -1, device=depth.device)
+        for n, best in enumerate(self.best, start=1):
+            here = rows == n
+            found[here, :n] = best[here[self.depth.reshape(-1) >= n]].long()
+        return to_grid(found, (len(depth), stages, *depth.shape[1:]))
+
+
+class ResidualQuantizer(Bottleneck):
     """Several codebooks in a row; each codes what those before it left over.
 
     dim, codebook_size, beta, decay, kmeans_start, restart_below : of each stage's `VectorQuantizer`
@@ -84,9 +83,12 @@ class ResidualQuantizer(nn.Module):
     the depth follows from the code of the first stage, which tells how loud a position is: `depth`
     says how, `loudness (K,)` is what was learned about each code, and a decoder that has the first
     codes knows all depths. Codes that are left out are -1. `search` finds better codes than the
-    nearest of every stage, which `forward` takes.
+    nearest of every stage, which `forward` and `encode` take.
     """
 
+    beam = 8
+    """Partial sums that `search` keeps from stage to stage."""
+    layers: Sequence[VectorQuantizer]
     loudness: Tensor
 
     def __init__(
@@ -101,15 +103,13 @@ class ResidualQuantizer(nn.Module):
         kmeans_start: bool = True,
         restart_below: float = 0.03,
     ) -> None:
-        super().__init__()
         if stages < 1:
             raise ValueError(f"stages is {stages}, must be at least 1")
         if not 0 <= dropout <= 1:
             raise ValueError(f"dropout is {dropout}, a probability in [0, 1]")
-        self.dim = dim
-        self.stages = stages
+        super().__init__(dim, (codebook_size,) * stages)
         self.dropout = dropout
-        self.layers = nn.ModuleList(
+        layers = nn.ModuleList(
             VectorQuantizer(
                 dim,
                 codebook_size,
@@ -120,14 +120,9 @@ class ResidualQuantizer(nn.Module):
             )
             for _ in range(stages)
         )
-        self.codebook_sizes = (codebook_size,) * stages
+        self.layers = cast(Any, layers)
         # Without anything learned every code counts as loudest: all positions get equal depth.
         self.register_buffer("loudness", torch.full((codebook_size,), LOUDEST))
-
-    @property
-    def bits_per_position(self) -> float:
-        """Sum of log2(K) over all stages: nominal bits of one position."""
-        return sum(math.log2(size) for size in self.codebook_sizes)
 
     def depth(self, first: Tensor, quality: int) -> Tensor:
         """Number of stages, 1 … stages, for each code of the first stage; int64, shaped as `first`.
@@ -151,8 +146,8 @@ class ResidualQuantizer(nn.Module):
         """
         residual = to_vectors(z.float())
         for layer in self.layers:
-            layer._start(residual)  # type: ignore[operator]
-            residual = residual - lookup(nearest_codes(residual, layer.codebook), layer.codebook)  # type: ignore[arg-type]
+            layer.start(residual)
+            residual = residual - layer.vectors_of(layer.codes_of(residual))
 
     def forward(
         self,
@@ -187,7 +182,7 @@ class ResidualQuantizer(nn.Module):
             for i, layer in enumerate(self.layers[:used]):
                 # Everyone uses the first stage.
                 keep = None if rows is None or i == 0 else rows > i
-                step, codes, loss, stat = layer.quantize(residual, keep)  # type: ignore[operator]
+                step, codes, loss, stat = layer.quantize(residual, keep)
                 step = step.detach()
                 residual = residual - step
                 z_q = z_q + (step if keep is None else step * keep[:, None])
@@ -210,49 +205,61 @@ class ResidualQuantizer(nn.Module):
         return Quantized(out.to(z.dtype), codes, torch.stack(losses).sum(), summary)
 
     @torch.no_grad()
-    def search(self, z: Tensor, depth: Tensor, *, beam: int = 8) -> Tensor:
+    def encode(self, z: Tensor) -> Tensor:
+        """Codes (batch, stages, *positions) of z: in every stage the nearest."""
+        check_shape(z, self.dim)
+        codes = codes_in_turn(self.layers, to_vectors(z.float()))
+        return to_grid(codes, (len(z), self.stages, *z.shape[2:]))
+
+    def search(self, z: Tensor, depth: Tensor) -> Tensor:
         """Codes (batch, stages, *positions) with sums nearer to z, as a rule, than greedy ones.
+
+        z (batch, dim, *positions); depth int64 (batch, *positions), -1 stands beyond it.
+        """
+        return self.paths(z, depth).codes(depth)
+
+    @torch.no_grad()
+    def paths(self, z: Tensor, depth: Tensor) -> Paths:
+        """The codes with the nearest sums for every number of stages up to `depth`.
 
         Taking the nearest code in every stage is greedy: a code that is a little farther away can
         leave a residual that the next stages code better. So the `beam` best partial sums are kept
-        from stage to stage (beam search). The first stage stays greedy, because depths follow from
-        it. z (batch, dim, *positions); depth int64 (batch, *positions), -1 stands beyond it.
+        from stage to stage (beam search). What is best after some stages does not depend on whether
+        the search goes on. The first stage stays greedy, because depths follow from it.
         """
         check_shape(z, self.dim)
         pieces = zip(to_vectors(z.float()).split(1024), depth.reshape(-1).split(1024), strict=True)
-        found = torch.cat([self._search_rows(rows, left, beam) for rows, left in pieces])
-        return found.reshape(z.shape[0], *z.shape[2:], self.stages).movedim(-1, 1)
+        found = [self._search_rows(rows, left) for rows, left in pieces]
+        return Paths(depth, [torch.cat(rows) for rows in zip(*found, strict=True)])
 
-    def _search_rows(self, rows: Tensor, depth: Tensor, beam: int) -> Tensor:
-        """Codes (n, stages) of rows (n, dim) with depths (n,)."""
-        codebooks: list[Tensor] = [layer.codebook for layer in self.layers]  # type: ignore[misc]
-        first = nearest_codes(rows, codebooks[0])
-        found = torch.full((len(rows), self.stages), -1, device=rows.device)
-        found[:, 0] = first
-        residual = (rows - lookup(first, codebooks[0])).unsqueeze(1)  # (n, paths, dim)
+    def _search_rows(self, rows: Tensor, depth: Tensor) -> list[Tensor]:
+        """For 1, 2, … stages the best codes (positions that deep, stages) of rows (n, dim)."""
+        small = torch.int16 if max(self.codebook_sizes) <= 2**15 else torch.int32
+        first = self.layers[0].codes_of(rows)
+        residual = (rows - self.layers[0].vectors_of(first)).unsqueeze(1)  # (n, paths, dim)
         paths = first.reshape(-1, 1, 1)  # (n, paths, stages so far)
-        still = torch.arange(len(rows), device=rows.device)
+        best = [paths[:, 0].to(small)]
         for stage in range(1, self.stages):
-            more = depth[still] > stage
-            still, residual, paths = still[more], residual[more], paths[more]
-            if not len(still):
-                break
-            residual, paths = extend_paths(residual, paths, codebooks[stage], beam)
-            found[still, : stage + 1] = paths[:, 0]  # the best so far; those that go on replace it
-        return found
+            more = depth > stage
+            depth, residual, paths = depth[more], residual[more], paths[more]
+            if not len(depth):
+                deeper = range(stage + 1, self.stages + 1)
+                return best + [first.new_empty(0, stages, dtype=small) for stages in deeper]
+            residual, paths = extend_paths(residual, paths, self.layers[stage].table(), self.beam)
+            best.append(paths[:, 0].to(small))
+        return best
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (batch, s, *positions) with s <= stages -> z (batch, dim, *positions), float32.
 
         Fewer stages than the layer has, or -1 in place of a code, give a coarser z at a lower rate.
-        Raises ValueError for more stages or codes outside -1 … K-1.
         """
         check_codes(codes, self.codebook_sizes, left_out=True)
         shape = (codes.shape[0], self.dim, *codes.shape[2:])
         z_q = torch.zeros(codes[:, 0].numel(), self.dim, device=codes.device)
         for i in range(codes.shape[1]):
             flat = codes[:, i].reshape(-1)
-            vectors = lookup(flat.clamp(min=0), self.layers[i].codebook)  # type: ignore[arg-type]
+            vectors = self.layers[i].vectors_of(flat.clamp(min=0))
             z_q = z_q + vectors * (flat >= 0)[:, None]
         return to_grid(z_q, shape)
 

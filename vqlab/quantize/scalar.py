@@ -15,14 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from .. import processes
-from .steps import Quantized, check_codes, check_shape, straight_through
+from .base import Bottleneck, Quantized, check_codes, check_shape
+from .steps import straight_through
 from .usage import count_codes, entropy_bits
 
 MARGIN = 1e-3  # the bound lies this much outside the last value, so that it can be reached
 MOST_LEVELS = 1000  # with more, the margin would be half a step and add a value
 
 
-class FiniteScalarQuantizer(nn.Module):
+class FiniteScalarQuantizer(Bottleneck):
     """Round each of len(levels) channels to `levels[i]` values in [-1, 1].
 
     levels : how many values each channel may take, for example (8, 5, 5, 5): 1000 codes
@@ -33,15 +34,13 @@ class FiniteScalarQuantizer(nn.Module):
     Rounding passes the gradient straight through. The loss is always 0.
     """
 
-    stages = 1
     levels: Tensor
     basis: Tensor
 
     def __init__(self, levels: Sequence[int], dim: int | None = None) -> None:
-        super().__init__()
         if not levels or min(levels) < 2 or max(levels) > MOST_LEVELS:
             raise ValueError(f"levels is {list(levels)}: need numbers from 2 to {MOST_LEVELS}")
-        self.dim = len(levels) if dim is None else dim
+        super().__init__(len(levels) if dim is None else dim, (math.prod(levels),))
         self.codebook_size = math.prod(levels)
         self.register_buffer("levels", torch.tensor(list(levels)), persistent=False)
         basis = [math.prod(levels[:i]) for i in range(len(levels))]  # mixed radix, 1 comes first
@@ -49,16 +48,6 @@ class FiniteScalarQuantizer(nn.Module):
         same = self.dim == len(levels)
         self.project_in = nn.Identity() if same else nn.Linear(self.dim, len(levels))
         self.project_out = nn.Identity() if same else nn.Linear(len(levels), self.dim)
-
-    @property
-    def codebook_sizes(self) -> tuple[int, ...]:
-        """Number of implied codes: the product of the levels."""
-        return (self.codebook_size,)
-
-    @property
-    def bits_per_position(self) -> float:
-        """Sum of log2(levels)."""
-        return math.log2(self.codebook_size)
 
     def forward(self, z: Tensor) -> Quantized:
         """Quantise z (batch, dim, *positions); codes are (batch, 1, *positions).
@@ -80,11 +69,15 @@ class FiniteScalarQuantizer(nn.Module):
         }
         return Quantized(out.to(z.dtype), codes.unsqueeze(1), out.new_zeros(()), stats)
 
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes (batch, 1, *positions) -> z (batch, dim, *positions), float32.
+    @torch.no_grad()
+    def encode(self, z: Tensor) -> Tensor:
+        """Codes (batch, 1, *positions) of z."""
+        check_shape(z, self.dim)
+        values = self.round(self.project_in(z.float().movedim(1, -1)))
+        return self.values_to_codes(values).unsqueeze(1)
 
-        Raises ValueError for another number of stages or codes outside the implied codebook.
-        """
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (batch, 1, *positions) -> z (batch, dim, *positions), float32."""
         check_codes(codes, self.codebook_sizes)
         with torch.autocast(codes.device.type, enabled=False):
             return self.project_out(self.codes_to_values(codes[:, 0])).movedim(-1, 1)

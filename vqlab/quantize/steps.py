@@ -1,4 +1,4 @@
-"""The five steps of vector quantisation as plain functions, and what every bottleneck returns.
+"""The five steps of vector quantisation as plain functions, and what several codebooks need.
 
     to_vectors   (batch, dim, *positions) -> (n, dim)       one row per position
     distances    (n, dim), (K, dim)       -> (n, K)         squared distance to every code vector
@@ -15,57 +15,10 @@ Notebook: 05
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-
-@dataclass
-class Quantized:
-    """What a bottleneck returns, whichever bottleneck it is.
-
-    z : Tensor (batch, dim, *positions), what the decoder gets
-    codes : int64 Tensor (batch, stages, *positions), or None for a continuous bottleneck
-    loss : 0-dim Tensor, to be added to the reconstruction loss
-    stats : numbers about this batch, for example "perplexity", "used", "commitment"
-    """
-
-    z: Tensor
-    codes: Tensor | None
-    loss: Tensor
-    stats: dict[str, Tensor | float] = field(default_factory=dict)
-
-
-def check_shape(z: Tensor, dim: int) -> None:
-    """Raise ValueError unless z is (batch, dim, *positions) with at least one element."""
-    if z.ndim < 3 or z.shape[1] != dim or not z.numel():
-        raise ValueError(
-            f"z has shape {tuple(z.shape)}, expected (batch, {dim}, *positions): the channel axis "
-            "is the second one; use movedim(-1, 1) if yours is the last, and pass no empty batch"
-        )
-
-
-def check_codes(codes: Tensor, codebook_sizes: Sequence[int], *, left_out: bool = False) -> None:
-    """Raise ValueError unless codes are (batch, 1 to len(codebook_sizes) stages, *positions) and
-    every one lies in its codebook. With `left_out`, -1 ("no code here") may stand after the first
-    stage."""
-    if codes.ndim < 3 or not 1 <= codes.shape[1] <= len(codebook_sizes):
-        raise ValueError(
-            f"codes have shape {tuple(codes.shape)}, expected (batch, stages, *positions) "
-            f"with 1 to {len(codebook_sizes)} stages"
-        )
-    if codes.is_floating_point() or codes.dtype == torch.bool:
-        raise ValueError(f"codes are {codes.dtype}, expected integers (int64)")
-    for stage in range(codes.shape[1]):
-        size, seen = codebook_sizes[stage], codes[:, stage]
-        lowest = -1 if left_out and stage > 0 else 0
-        if seen.numel() and not lowest <= int(seen.min()) <= int(seen.max()) < size:
-            raise ValueError(
-                f"stage {stage + 1} has codes from {int(seen.min())} to {int(seen.max())}, "
-                f"its codebook holds 0 to {size - 1}: are they from another model?"
-            )
 
 
 def to_vectors(z: Tensor) -> Tensor:
@@ -167,7 +120,9 @@ def extend_paths(
     size = len(codebook)
     # |r - e|^2 = |r|^2 - 2 r.e + |e|^2, for all paths and codes at once: (n, b * K)
     cross = (residual.reshape(-1, dim) @ codebook.T).reshape(n, b, size)
-    squared = residual.pow(2).sum(dim=2, keepdim=True) - 2 * cross + codebook.pow(2).sum(dim=1)
+    # In place, as this table is by far the largest.
+    squared = cross.mul_(-2).add_(residual.pow(2).sum(dim=2, keepdim=True))
+    squared = squared.add_(codebook.pow(2).sum(dim=1))
     best = squared.reshape(n, -1).topk(min(beam, b * size), dim=1, largest=False).indices
     path, code = best // size, best % size
     kept = residual.gather(1, path[..., None].expand(-1, -1, dim))

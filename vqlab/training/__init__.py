@@ -12,17 +12,3 @@ from .fitting import (
 )
 from .levelled import levelled
 from .runs import Run, copy_state
-
-__all__ = [
-    "Run",
-    "copy_state",
-    "default_device",
-    "evaluate",
-    "fit",
-    "join",
-    "levelled",
-    "loud_mel_loss",
-    "mel_loss",
-    "shift_and_gain",
-    "usable_device",
-]

@@ -18,5 +18,3 @@ from .plane import Voronoi as voronoi
 from .recording import Recorder as recorder
 from .strip import CodeStrip as code_strip
 from .window import TradeOff as trade_off
-
-__all__ = ["code_strip", "keyboard", "recorder", "trade_off", "voronoi"]

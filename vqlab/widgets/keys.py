@@ -62,7 +62,7 @@ class Keyboard(Widget):
         if not order:
             raise ValueError("codes is empty: give at least one, or leave it out for all")
         self._codec, self._order, self._share = codec, order, share
-        each = edit.samples_per_position(codec) / codec.sample_rate
+        each = codec.samples_per_position / codec.sample_rate
         self._hold = max(1, round(SECONDS / each))
         super().__init__(pages=-(-len(order) // PAGE))
         self.turn(0)

@@ -55,7 +55,7 @@ class CodeStrip(Widget):
         super().__init__(
             _original=codes[0].tolist(),
             _sizes=list(sizes),
-            _seconds=edit.samples_per_position(codec) / codec.sample_rate,
+            _seconds=codec.samples_per_position / codec.sample_rate,
         )
         self._become(codes)
         self._first_sound = self._sound
