@@ -284,6 +284,25 @@ def test_no_network_is_said_in_one_sentence(tmp_path):
     assert not (tmp_path / "environment/.vqlab-env").exists()
 
 
+def test_only_notebooks_of_the_repository_are_trusted(tmp_path, monkeypatch):
+    import bootstrap as tool  # the one in tools
+
+    tracked = subprocess.run(
+        ["git", "ls-files", "notebooks/[0-9][0-9]_*.ipynb"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    if tracked:  # an exported tree has no git
+        assert [path.relative_to(ROOT).as_posix() for path in tool.series()] == tracked
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "README.md").write_text("[one](notebooks/00_start_here.ipynb)")
+    for name in ("00_start_here.ipynb", "01_from_a_friend.ipynb"):
+        (tmp_path / "notebooks" / name).write_text("{}")
+    monkeypatch.setattr(tool, "ROOT", tmp_path)
+    assert [path.name for path in tool.series()] == ["00_start_here.ipynb"]
+
+
 def test_a_folder_that_is_no_environment_is_never_removed(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     done = bootstrap("env", VENV=str(tmp_path))

@@ -14,6 +14,7 @@ VENV (.venv).
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -166,14 +167,21 @@ def development() -> None:
     mark_done("dev")
 
 
+def series() -> list[Path]:
+    """The notebooks that README.md names: not one that somebody has put beside them."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = sorted(set(re.findall(r"notebooks/[0-9]{2}_[a-z0-9_]+\.ipynb", text)))
+    return [ROOT / name for name in named if (ROOT / name).is_file()]
+
+
 def lab() -> None:
-    """JupyterLab on the first notebook, its saved players trusted."""
+    """JupyterLab on the first notebook, the saved players of the series trusted."""
     environment()
     bin_folder = PYTHON.parent
-    series = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    if series:
-        say(f"trusting the {len(series)} notebooks of the series, so that saved players work")
-        if not succeeds(PYTHON, "-m", "jupyter", "trust", *series):
+    notebooks = series()
+    if notebooks:
+        say(f"trusting the {len(notebooks)} notebooks of the series, so that saved players work")
+        if not succeeds(PYTHON, "-m", "jupyter", "trust", *notebooks):
             say("that failed; saved players show plain audio controls until a cell is run again")
     # Neither news nor updates nor a list of extensions: no request leaves this machine.
     quiet = {"fetchNews": "false", "checkForUpdates": False}
@@ -181,7 +189,7 @@ def lab() -> None:
     settings_file.parent.mkdir(parents=True, exist_ok=True)
     settings_file.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": quiet}))
     port, host = os.environ.get("PORT") or "8888", os.environ.get("HOST") or "localhost"
-    first = next((path.name for path in series if path.name.startswith("00_")), "")
+    first = next((path.name for path in notebooks if path.name.startswith("00_")), "")
     command = [str(PYTHON), "-m", "jupyterlab"]
     command += [f"--LabApp.default_url=/lab/tree/notebooks/{first}".rstrip("/")]
     command += [f"--ServerApp.port={port}", f"--ServerApp.ip={host}"]

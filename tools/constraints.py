@@ -13,6 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from vqlab.files import write_whole
+
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = """\
 # The versions that `make test` passed with (Python 3.11, Linux), written by tools/constraints.py.
@@ -46,4 +48,4 @@ def closure() -> dict[str, str]:
 
 if __name__ == "__main__":
     lines = [f"{name}=={version}\n" for name, version in sorted(closure().items())]
-    (ROOT / "constraints.txt").write_text(HEADER + "".join(lines))
+    write_whole(ROOT / "constraints.txt", (HEADER + "".join(lines)).encode())

@@ -23,6 +23,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbclient.output_widget import OutputWidget
 from nbformat import NotebookNode
 
+from vqlab.files import write_whole
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
 MAX_BYTES = 1_500_000
@@ -197,9 +199,7 @@ def run(path: Path) -> float:
     """Run a notebook and write it back with its outputs; return its processor's seconds."""
     notebook, seconds = execute(path)
     tidy(notebook)
-    beside = path.with_suffix(".ipynb.part")
-    nbformat.write(notebook, beside)
-    beside.replace(path)
+    write_whole(path, f"{nbformat.writes(notebook)}\n".encode())
     return seconds
 
 

@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 from notebooks import COLAB, FOLDER, REPOSITORY, ROOT, bootstrap, colab_line
+from vqlab.files import write_whole
 
 ADDRESS = re.compile(r"(?!.*--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?/[A-Za-z0-9._-]{1,100}")
 TABLE = re.compile(r'\[project\.urls\]\nRepository = "[^"\n]*"\n\n')
@@ -121,9 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     for path, text in changed.items():
         print(path.relative_to(ROOT))
         if not options.check:
-            beside = path.with_name(path.name + ".part")
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(path)
+            write_whole(path, text.encode())
     state = "these do not fit" if options.check and changed else "all files fit"
     print(f"{state} {repository or 'no address'}")
     return 1 if options.check and changed else 0

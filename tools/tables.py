@@ -13,6 +13,8 @@ import re
 import sys
 from pathlib import Path
 
+from vqlab.files import write_whole
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ("README.md", "docs/results.md", "data/weights/README.md")
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -37,7 +39,7 @@ def main() -> int:
         if new != old:
             stale.append(document)
         if "--check" not in sys.argv[1:]:
-            path.write_text(new, encoding="utf-8")
+            write_whole(path, new.encode())
     if "--check" in sys.argv[1:]:
         print(f"stale: {', '.join(stale)}: run tools/tables.py" if stale else "up to date")
         return int(bool(stale))

@@ -28,6 +28,8 @@ from pygments.formatters import HtmlFormatter
 from website_math import math_font
 from website_page import Page, sections, teaser
 
+from vqlab.files import write_whole
+
 ROOT = Path(__file__).resolve().parent.parent
 HERE = Path(__file__).resolve().parent
 POLICY = (
@@ -83,9 +85,9 @@ class Site:
             style = (HERE / name).read_text(encoding="utf-8")
             if name.endswith("css"):
                 style += code_styles()
-            (self.out / name).write_text(style, encoding="utf-8")
+            write_whole(self.out / name, style.encode())
         text = "".join(page.body for page in self.pages.values())
-        (self.out / "math.woff").write_bytes(math_font(text))
+        write_whole(self.out / "math.woff", math_font(text))
 
     def neighbours(self, path: Path) -> str:
         """Links to the notebooks before and after this one."""
@@ -152,7 +154,7 @@ class Site:
         )
         target = self.out / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(page, encoding="utf-8")
+        write_whole(target, page.encode())
 
     def write_search_index(self) -> None:
         """A list of sections: address, page, heading, words. A script, since pages on a disk may
@@ -165,7 +167,7 @@ class Site:
                 at = f"{self.name(path)}#{quote(anchor)}" if anchor else self.name(path)
                 entries.append([at, page.title, heading, text])
         data = json.dumps(entries, ensure_ascii=False, separators=(",", ":"))
-        (self.out / "search-index.js").write_text(f"window.vqlabIndex={data};\n", encoding="utf-8")
+        write_whole(self.out / "search-index.js", f"window.vqlabIndex={data};\n".encode())
 
 
 def code_styles() -> str:
