@@ -1,6 +1,7 @@
 """A model of a grid is a codec: compressed and decompressed by name of its run, old runs too."""
 
 import csv
+import json
 import shutil
 
 import numpy as np
@@ -182,7 +183,8 @@ def test_a_run_of_an_earlier_version_has_its_figures(name, tmp_path):
             if key not in ("run", "grid", "dataset", "model", "stoi", "train_seconds") and text:
                 assert row[key] == pytest.approx(float(text), rel=1e-3), key
     waveform = sound(9000)
-    assert folders.load_codec(folder).through(waveform).shape == waveform.shape
+    (codec,) = folders.codecs_in([str(folder)]).values()
+    assert codec.through(waveform).shape == waveform.shape
 
 
 def test_a_run_of_an_earlier_version_gets_its_codec_from_the_training_command(tmp_path, capsys):
@@ -198,6 +200,24 @@ def test_a_run_of_an_earlier_version_gets_its_codec_from_the_training_command(tm
     assert after == before
     codec = Codec.load(folder)
     assert not np.array_equal(codec.tables.first, np.ones_like(codec.tables.first))  # counted
+
+
+def test_a_codec_that_an_earlier_version_left_unfinished_goes_on(tmp_path, capsys):
+    """Its folder has no config.yaml, and `run.json` lacks what is new."""
+    train = ["train", "--words", "yes", "--steps", "2", "--report-every", "1", "--threads", "1",
+             "--codebook-size", "8", "--stages", "1", "--device", "cpu", "--out"]  # fmt: skip
+    assert cli.main([*train, str(tmp_path / "a")]) == 0
+    known = json.loads((tmp_path / "a" / "run.json").read_text())
+    for name in ("bfloat16", "versions", "finished", "notes"):
+        known.pop(name, None)
+    (tmp_path / "b").mkdir()
+    shutil.copy(tmp_path / "a" / "last.safetensors", tmp_path / "b")
+    shutil.copy(tmp_path / "a" / "best.safetensors", tmp_path / "b")
+    (tmp_path / "b" / "run.json").write_text(json.dumps(known))
+    assert cli.main([*train, str(tmp_path / "b")]) == 0
+    assert "Done after 2 steps" in capsys.readouterr().out
+    left, right = (Codec.load(tmp_path / name) for name in "ab")
+    assert left.identity() == right.identity() and right.trained["steps"] == 2
 
 
 def test_a_killed_run_of_an_earlier_version_goes_on(tmp_path):

@@ -60,18 +60,17 @@ def train(
     left = [run for run in runs if not _is_done(*run)]
     processes.barrier()  # all have looked before one of them writes again
     show = progress and processes.is_main()
-    bar = tqdm(
+    sets = _sets(left[0][0], show) if left else []
+    with tqdm(
         total=len(runs),
         initial=len(runs) - len(left),
         disable=not show,
         mininterval=0.5,
         bar_format="{l_bar}{bar}| {n:.2f}/{total} runs {elapsed}<{remaining} {postfix}",
-    )
-    sets = _sets(left[0][0], show) if left else []
-    for n, (single, place) in enumerate(left, len(runs) - len(left)):
-        _train_one(single, place, *sets, device=device, tell=_teller(bar, n, single))
-    bar.n = len(runs)
-    bar.close()
+    ) as bar:
+        for n, (single, place) in enumerate(left, len(runs) - len(left)):
+            _train_one(single, place, *sets, device=device, tell=_teller(bar, n, single))
+        bar.n = len(runs)
     return out
 
 
@@ -195,6 +194,7 @@ def _save_codec(codec: Codec, train: Split, folder: Path) -> None:
     """The model with its features and with tables of how often the training set has each code."""
     dataset = folders.single_of(folder).grid.dataset
     codec.model.cpu()
+    folders.describe(folder)
     known, last = load_json(folder / "run.json"), folders.reports_of(folder)[-1]
     before = codec.trained
     codec.trained = {

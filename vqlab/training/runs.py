@@ -136,7 +136,8 @@ def open_folder(run: Run, folder: Path, model: nn.Module, optimizer: torch.optim
             (folder / "metrics.jsonl").unlink(missing_ok=True)
         return
     found = load_json(described)
-    different = [name for name in settings if found.get(name) != settings[name]]
+    # What a run of an older version says nothing of was off then.
+    different = [name for name in settings if (found.get(name) or None) != (settings[name] or None)]
     if different:
         name = different[0]
         raise ValueError(
