@@ -2,7 +2,7 @@
 
 All clips of Speech Commands' test split that are at hand, and the first five seconds of sentences
 of every kind by speakers kept out of training, each coded with half a second of silence on both
-sides, at two rates of the stored file. Noise (10 dB below the speech) and rooms are added to
+sides, at two rates of the stored file. Noise (20 dB below the speech) and rooms are added to
 LibriSpeech's sentences, and the decoded sound is compared with what the codec got.
 
     python benchmarks/card.py
@@ -33,7 +33,7 @@ PAD = RATE // 2
 FEWEST = 5  # clips of a word; rarer ones are put together
 EACH = 2  # sentences of a speaker
 NOISE = "exercise_bike"  # which no weights learned from
-NOISE_DB = -10.0
+NOISE_DB = -20.0  # against the loudest 0.4 s of the speech
 LEVELS = {"under -30 dBFS": -30.0, "-30 to -20 dBFS": -20.0, "over -20 dBFS": 0.0}
 
 
