@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from tqdm.auto import tqdm
 
 import vqlab
 from vqlab import audio, datasets, metrics
@@ -26,7 +26,11 @@ from vqlab.audio.loudness import loudest
 from vqlab.codec import Codec
 from vqlab.datasets import recordings, speech_commands
 from vqlab.files import write_whole
+from vqlab.metrics.summary import score_clip
 from vqlab.training.crops import Surroundings
+
+from code_key import version_of  # isort: skip
+from coders import Ours  # isort: skip
 
 RATE = 16000
 PAD = RATE // 2
@@ -39,12 +43,9 @@ LEVELS = {"under -30 dBFS": -30.0, "-30 to -20 dBFS": -20.0, "over -20 dBFS": 0.
 
 def score(codec: Codec, clips: Sequence[datasets.Item], kbps: float) -> list[dict[str, Any]]:
     """A row of measures for each clip, coded at the quality that its own file allows."""
-
-    def there_and_back(sound: Tensor) -> Tensor:
-        codes, gain_db = codec.encode(sound, quality=codec.quality_for(sound[PAD:-PAD], kbps))
-        return codec.decode(codes, len(sound), gain_db)
-
-    return metrics.score_codec(there_and_back, clips, pad_seconds=PAD / codec.sample_rate)
+    coder = Ours("vqlab", codec, kbps)
+    bar = tqdm(clips, f"scoring at {kbps:g}", leave=False)
+    return [score_clip(item, coder.code(item.waveform).waveform, PAD) for item in bar]
 
 
 def level(item: datasets.Item) -> str:
@@ -143,9 +144,12 @@ def main() -> None:
         (clips, {"words": (words, "word"), "levels": ([level(c) for c in clips], "recorded at")}),
         (spoken, {"kinds": (kind, "kind of speech")}),
     ):
-        scored = {kbps: score(codec, sounds, kbps) for kbps in arguments.kbps}
+        rates = sorted(arguments.kbps, reverse=True)  # one search serves all
+        scored = {kbps: score(codec, sounds, kbps) for kbps in rates}
+        scored = dict(reversed(scored.items()))
         for name, (groups, heading) in tables.items():
             text = table(groups, scored, heading)
+            text += f"\n\nMeasured with {version_of(codec)}."
             print(text, "\n")
             write_whole(arguments.out / f"{name}.md", (text + "\n").encode())
 

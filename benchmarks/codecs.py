@@ -21,24 +21,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 import vqlab
 from vqlab import audio, datasets, metrics
-from vqlab.codec import Codec
-from vqlab.codec.packing import unpack
 from vqlab.datasets import Item
 from vqlab.files import recordings_root, write_whole
 from vqlab.lessons import codec_plots
 
-from peers import RATE, Coded, Coder, installed, padded  # isort: skip
+from coders import Original, Ours, TelephoneBand, Uncoded  # isort: skip
+from peers import RATE, Coder, installed  # isort: skip
 from scoring import Listener, Results, score_all, summarise  # isort: skip
 
 HERE = Path(__file__).resolve().parent
@@ -52,78 +47,6 @@ HEADINGS = {
     "points": "against the original, points",
 }
 FORMATS = {"stoi": ".3f", "estoi": ".3f", "words": ".1f", "points": "+.1f"}
-
-
-class Original:
-    """The original itself, through the scorer: the best that any row can reach."""
-
-    name, family, band, version, delay = "original", "reference", "wb", "", 0
-
-    def code(self, clip: Tensor) -> Coded:
-        return Coded(padded(clip), 16 * RATE / 1000, 16 * len(clip))
-
-
-class TelephoneBand:
-    """The original at a sample rate of 8 kHz, and back: the best of a narrowband codec."""
-
-    name, family, band, version, delay = "original, 8 kHz band", "reference", "nb", "", 0
-
-    def code(self, clip: Tensor) -> Coded:
-        narrow = audio.resample(padded(clip), RATE, RATE // 2)
-        return Coded(audio.resample(narrow, RATE // 2, RATE), 8 * RATE / 1000, 8 * len(clip))
-
-
-class Uncoded:
-    """A model's sound without any codes: its features alone, or its network as well.
-
-    network : whether the frames go through encoder and decoder
-    """
-
-    family, band, delay = "reference", "wb", 0
-
-    def __init__(self, name: str, codec: Codec, *, network: bool) -> None:
-        self.name, self.codec, self.network = name, codec, network
-        self.version = version_of(codec)
-
-    @torch.no_grad()
-    def code(self, clip: Tensor) -> Coded:
-        codec, sound = self.codec, padded(clip)
-        levelled, gain_db = codec.normalise(sound)
-        x = codec.features.analyse(levelled.unsqueeze(0))
-        if self.network:
-            missing = -x.shape[-1] % codec.model.stride
-            longer = torch.cat([x, x[..., -1:].expand(*x.shape[:-1], missing)], dim=-1)
-            model = codec.model.eval()
-            x = model.decoder(model.encoder(longer))[..., : x.shape[-1]]
-        waveform = codec.features.synthesise(x, len(sound))[0]
-        return Coded(waveform / 10 ** (gain_db / 20), None, None)
-
-
-class Ours:
-    """vqlab at the best setting whose file of the bare clip is at most `kbps`."""
-
-    family, band, delay = "vqlab", "wb", 0
-
-    def __init__(self, name: str, codec: Codec, kbps: float) -> None:
-        self.name, self.codec, self.kbps = f"{name} {kbps:g}", codec, kbps
-        self.version = version_of(codec)
-
-    def code(self, clip: Tensor) -> Coded:
-        codec, sound = self.codec, padded(clip)
-        data = codec.compress(clip, self.kbps)
-        packed = unpack(data)
-        codes, gain_db = codec.encode(sound, quality=packed.quality)
-        waveform = codec.decode(codes, len(sound), gain_db)
-        payload = 8 * len(packed.payload) * RATE / len(clip) / 1000
-        return Coded(waveform, payload, 8 * len(data))
-
-
-def version_of(codec: Codec) -> str:
-    """The weights, and the package's code: a change of either makes old scores worthless."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(vqlab.__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return f"weights {codec.identity().hex()}, code {digest.hexdigest()[:8]}"
 
 
 def table(entries: Sequence[dict[str, Any]], clips: dict[str, Any], remarks: Sequence[str]) -> str:
@@ -225,7 +148,8 @@ def ours(arguments: argparse.Namespace) -> list[Coder]:
         if not rows:
             coders.append(Uncoded("mel frames, no codes", codec, network=False))
             coders.append(Uncoded("network, nothing quantised", codec, network=True))
-        rows += [Ours(Path(label).stem, codec, kbps) for kbps in sorted(arguments.kbps)]
+        rates = sorted(arguments.kbps, reverse=True)  # one search serves all
+        rows += [Ours(Path(label).stem, codec, kbps) for kbps in rates]
     return coders + rows
 
 
