@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _support import HANG, ROOT, missing
@@ -61,6 +62,25 @@ def microphone(path: Path) -> list[str]:
     """Arguments for a Chromium whose microphone plays a WAV file again and again."""
     fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
     return [*fake, f"--use-file-for-fake-audio-capture={path}"]
+
+
+@contextmanager
+def watched(browser, allowed: str, **options: Any) -> Iterator[Any]:
+    """A page; at the end there must have been no message, error or request beyond ``allowed``."""
+    context, bad = browser.new_context(**options), []
+    page = context.new_page()
+    page.set_default_timeout(1000 * HANG)
+    page.on("console", lambda message: bad.append(message.text))
+    page.on("pageerror", lambda error: bad.append(str(error)))
+
+    def asked(request):
+        if not request.url.startswith((allowed, "data:", "blob:")):
+            bad.append(request.url)
+
+    context.on("request", asked)
+    yield page
+    context.close()
+    assert bad == []
 
 
 def surroundings(home: Path) -> dict[str, str]:

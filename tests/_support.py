@@ -36,6 +36,13 @@ def need(module_or_program: str) -> Any:
     return program
 
 
+def script(folder: str, name: str) -> Any:
+    """A script of the project as a module, for example ``script("tools", "website")``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / folder)
+        return importlib.import_module(name)
+
+
 def _module(name: str) -> ModuleType | None:
     try:
         return importlib.import_module(name)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from _lab import chromium
-from _support import need
+from _support import ROOT, need, script
 from hypothesis import HealthCheck, settings
 
 # How long an example takes says how busy the machine is, not whether the code is right.
@@ -23,6 +23,14 @@ def recordings() -> Path:
     if not (folder / "SpeechCommands").is_dir():
         pytest.skip(f"VQLAB_DATA={place} has no folder SpeechCommands")
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    """The website, built."""
+    out = tmp_path_factory.mktemp("website") / "html"
+    script("tools", "website").build(ROOT, out)
+    return out
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,12 @@
 
 import base64
 import binascii
-import importlib
 import shutil
 from contextlib import closing
 
 import pytest
 import torch
-from _support import ROOT
+from _support import script
 from torch import nn
 
 from vqlab.codec import Codec, Recipe, packing
@@ -16,20 +15,14 @@ from vqlab.features import Features
 from vqlab.spectral import MelConfig
 
 
-def load(folder, name):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / folder)
-        return importlib.import_module(name)
-
-
 @pytest.fixture(scope="module")
 def bench():
-    return load("benchmarks", "page")
+    return script("benchmarks", "page")
 
 
 @pytest.fixture(scope="module")
 def export():
-    return load("web", "export")
+    return script("web", "export")
 
 
 @pytest.fixture(scope="module")

@@ -1,44 +1,20 @@
 """The series as a website: whole without a network, with players, formulas and a search."""
 
 import html
-import importlib
 import re
 from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from _support import HANG, ROOT
-
-
-def tool(name):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "tools")
-        return importlib.import_module(name)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    out = tmp_path_factory.mktemp("website") / "html"
-    tool("website").build(ROOT, out)
-    return out
+from _lab import watched
+from _support import ROOT, script
 
 
 @pytest.fixture
 def page(browser, site):
     """Opens a page of the site; the test fails on any message and any request that leaves it."""
-    context, bad = browser.new_context(viewport={"width": 1280, "height": 800}), []
-    page = context.new_page()
-    page.set_default_timeout(1000 * HANG)
-    page.on("console", lambda message: bad.append(message.text))
-    page.on("pageerror", lambda error: bad.append(str(error)))
-    inside = (site.as_uri(), "data:", "blob:")
-    context.on(
-        "request",
-        lambda request: None if request.url.startswith(inside) else bad.append(request.url),
-    )
-    yield page
-    context.close()
-    assert bad == []
+    with watched(browser, site.as_uri(), viewport={"width": 1280, "height": 800}) as page:
+        yield page
 
 
 class Elements(HTMLParser):
@@ -81,6 +57,22 @@ def test_every_notebook_has_a_page_and_the_contents_name_it(site, pages):
         link for link in pages[site / "index.html"].links if re.search(r"\d\d_\w+.html$", link)
     ]
     assert listed == [f"notebooks/{name}.html" for name in names]
+
+
+def test_the_first_screen_plays_a_voice_and_leads_to_the_codec(page, site):
+    page.goto((site / "index.html").as_uri())
+    for selector in (".vq-play", "a.speak"):
+        assert page.locator(selector).first.bounding_box()["y"] < 600
+    page.locator(".vq-play").click()
+    page.wait_for_function(
+        "() => document.querySelector('.vqlab-player').vqlabPlayer.state().time > 0.05"
+    )
+    page.locator(".vq-choice").nth(1).click()
+    assert page.locator(".vq-choice").nth(1).inner_text().split()[1] == "bytes"
+    assert page.get_by_text("Allison Smith").is_visible()
+    assert page.locator(".ten li").count() == 10
+    page.locator("a.speak").click()
+    page.wait_for_url("**/codec.html")
 
 
 def test_all_links_lead_somewhere(site, pages):
@@ -182,7 +174,7 @@ def test_searching_is_of_any_case_by_all_words_and_says_when_there_is_nothing(pa
     ],
 )
 def test_a_formula_becomes_mathml(tex, parts):
-    made = tool("website_math").formula(tex, block=True)
+    made = script("tools", "website_math").formula(tex, block=True)
     assert made.startswith('<math display="block">')
     assert html.escape(tex) in made
     drawn = re.sub("<annotation.*?</annotation>", "", made)
@@ -192,11 +184,11 @@ def test_a_formula_becomes_mathml(tex, parts):
 @pytest.mark.parametrize("tex", [r"\nosuchthing{x}", r"a & b"])
 def test_a_formula_that_cannot_be_converted_is_an_error_that_names_it(tex):
     with pytest.raises(ValueError, match=re.escape(repr(tex))):
-        tool("website_math").formula(tex, block=False)
+        script("tools", "website_math").formula(tex, block=False)
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match="something else"):
-        tool("website").build(ROOT, tmp_path)
+        script("tools", "website").build(ROOT, tmp_path)
     assert (tmp_path / "thesis.txt").exists()

@@ -12,30 +12,39 @@ project, so links stay as they are but for their endings. Three decisions:
   License, from the wheel of ziamath) lies beside the pages. A formula that cannot be converted is
   an error, not a raw `$`.
 - Searching happens in the browser: search-index.js holds the words of every section.
+- The codec itself is a page, codec.html, made by web/codec_page.py; index.html is website_front's.
 - A policy in each page forbids requests to other places, so nothing can creep in.
 """
 
 import argparse
 import html
 import json
-import re
 import shutil
 import sys
 from pathlib import Path
 from urllib.parse import quote
 
 from pygments.formatters import HtmlFormatter
-from website_math import math_font
-from website_page import Page, sections, teaser
 
 from vqlab.files import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = Path(__file__).resolve().parent
-POLICY = (
-    "default-src 'none'; img-src 'self' file: data:; media-src data:; font-src 'self' file:; "
-    "style-src 'self' file: 'unsafe-inline'; script-src 'self' file: 'unsafe-inline'"
-)
+sys.path.insert(0, str(ROOT / "web"))
+import codec_page  # noqa: E402
+from website_front import front  # noqa: E402
+from website_math import math_font  # noqa: E402
+from website_page import Page, sections  # noqa: E402
+
+LIVE = '<p><a class="speak" href="../codec.html">● Speak to this codec, in your browser</a></p>'
+POLICY = {
+    "default-src": "'none'",
+    "img-src": "'self' file: data:",
+    "media-src": "data:",
+    "font-src": "'self' file:",
+    "style-src": "'self' file: 'unsafe-inline'",
+    "script-src": "'self' file: 'unsafe-inline'",
+}
 PAGES = {".ipynb", ".md", ".py", ".yaml", ".toml", ".txt", ".csv", ".json", ".cff"}  # shown
 COPIED = {".png", ".svg", ".jpg", ".wav", ".flac", ".vql"}  # taken along as they are
 LARGEST = 2_000_000  # bytes of a file that is taken along because a page links to it
@@ -77,9 +86,15 @@ class Site:
             elif path not in self.pages:
                 self.pages[path] = Page(self, path)
                 self.pages[path].write()
+        weights = self.root / "data/weights/speech.safetensors"
         for path, page in self.pages.items():
-            self.write(self.name(path), page.title, page.body, page.headings, self.neighbours(path))
-        self.write("index.html", "vqlab", self.contents(series), [], "")
+            live = path in series and path.stem[:2] in ("00", "10", "12")
+            body = (LIVE if live else "") + page.body
+            self.write(self.name(path), page.title, body, page.headings, self.neighbours(path))
+        body, sounds, codec = codec_page.write(weights, self.root / "data", self.out)
+        self.write("codec.html", "The codec, live", body, [], "", policy=codec_page.POLICY)
+        body = front([self.pages[path] for path in series], sounds, codec)
+        self.write("index.html", "vqlab: hear a neural codec being built", body, [], "")
         self.write_search_index()
         for name in ("website.css", "website.js"):
             style = (HERE / name).read_text(encoding="utf-8")
@@ -103,33 +118,15 @@ class Site:
                 links.append(f'<a href="{name}">{sign.format(html.escape(page.title))}</a>')
         return f'<nav class="neighbours" aria-label="neighbours">{" ".join(links)}</nav>'
 
-    def contents(self, series: list[Path]) -> str:
-        rows = []
-        for path in series:
-            page = self.pages[path]
-            parts = [
-                f'<a href="{self.name(path)}#{quote(anchor)}">{html.escape(text)}</a>'
-                for level, text, anchor in page.headings
-                if level == 2 and re.match(r"\d+ ·", text)
-            ]
-            rows.append(
-                f'<li><a class="notebook" href="{self.name(path)}">{html.escape(page.title)}</a>'
-                f"<div>{teaser(page)}</div>"
-                f"<details><summary>{len(parts)} sections</summary>{'<br>'.join(parts)}</details>"
-                "</li>\n"
-            )
-        about = self.name(self.root / "README.md")
-        return (
-            "<h1>vqlab: hear a neural codec being built</h1>"
-            "<p>How does a computer turn a spoken word into a few integers, and the integers back "
-            "into a word? These notebooks build that machine step by step, and you hear every "
-            "step. Here you read and listen; to change a number and run a cell again, open the "
-            f'notebooks in Jupyter (<a href="{about}">how</a>).</p>'
-            f'<ol class="contents">{"".join(rows)}</ol>'
-        )
-
     def write(
-        self, name: str, title: str, body: str, headings: list[tuple[int, str, str]], after: str
+        self,
+        name: str,
+        title: str,
+        body: str,
+        headings: list[tuple[int, str, str]],
+        after: str,
+        *,
+        policy: dict[str, str] | None = None,
     ) -> None:
         up = "../" * name.count("/")
         inside = "".join(
@@ -137,11 +134,12 @@ class Site:
             for level, text, anchor in headings
             if level == 2
         )
+        rules = "; ".join(f"{key} {value}" for key, value in (POLICY | (policy or {})).items())
         aside = f'<aside><nav aria-label="on this page"><ul>{inside}</ul></nav></aside>'
         page = (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{rules}">\n'
             '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
             f'<link rel="stylesheet" href="{up}website.css">\n<title>{html.escape(title)}</title>\n'
             f"</head>\n<body>\n<header><a class='home' href='{up}index.html'>vqlab · contents</a>\n"
