@@ -13,6 +13,14 @@ settings.register_profile("vqlab", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("vqlab")
 
 
+@pytest.fixture(autouse=True)
+def her_file(tmp_path, monkeypatch) -> Path:
+    """Where `my_codec.py` is in a test: in a folder of its own, so that nobody's is touched."""
+    path = tmp_path / "my_codec.py"
+    monkeypatch.setenv("VQLAB_MY_CODEC", str(path))
+    return path
+
+
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     """The folder of real recordings that VQLAB_DATA names; the test is skipped without it."""

@@ -37,17 +37,17 @@ _PACKAGE = Path(__file__).resolve().parent
 def bundled(*parts: str) -> Path:
     """The path of something that ships with the project, for example `bundled("words")`.
 
-    Raises FileNotFoundError when neither the checkout's `data` nor the wheel's `vqlab/_data`
-    holds it.
+    Raises FileNotFoundError when neither the checkout nor the wheel's `vqlab/_data` holds it.
     """
-    places = [_PACKAGE.parent / "data", _PACKAGE / "_data"]
+    rooms = ("data", "notebooks", "benchmarks", "docs")
+    places = [*(_PACKAGE.parent / room for room in rooms), _PACKAGE / "_data"]
     for place in places:
         path = place.joinpath(*parts)
         if path.exists():
             return path
     raise FileNotFoundError(
         f"{'/'.join(parts)!r} is not among the data that ship with vqlab (looked in "
-        f"{' and '.join(map(str, places))}). Install vqlab again, or work in a full checkout."
+        f"{', '.join(map(str, places))}). Install vqlab again, or work in a full checkout."
     )
 
 

@@ -200,7 +200,7 @@ lookup = Exercise(
     ),
 )
 
-# --- 05-straight-through and 05-vq-loss: values and gradients -------------------------------------
+# --- 05-vq-loss: values and gradients -------------------------------------------------------------
 
 
 def _value_and_gradients(fn: Callable[..., Any], *options: Any) -> dict[str, Any]:
@@ -219,45 +219,6 @@ def _value_and_gradients(fn: Callable[..., Any], *options: Any) -> dict[str, Any
         "the gradient that reaches z_e": no_path if z_e.grad is None else z_e.grad,
         "the gradient that reaches z_q": torch.zeros(2, 2) if z_q.grad is None else z_q.grad,
     }
-
-
-straight_through = Exercise(
-    probe=_value_and_gradients,
-    right=quantize.straight_through,
-    mistakes=(
-        (
-            lambda z_e, z_q: z_q,
-            "the value is right, but nothing flows back to z_e: the encoder cannot learn.",
-        ),
-        (
-            lambda z_e, z_q: z_e + (z_q - z_e),
-            "the stop is missing: z_e cancels itself, so its gradient is 0 and the whole gradient "
-            "goes to the codebook. Detach the difference.",
-        ),
-        (
-            lambda z_e, z_q: z_q.detach(),
-            "nothing flows back at all. Start from z_e and add a detached difference.",
-        ),
-        (
-            lambda z_e, z_q: z_q + z_e - z_e.detach(),
-            "z_e gets its gradient, but so does the codebook: detach z_q as well.",
-        ),
-        (
-            lambda z_e, z_q: z_q + (z_e - z_q).detach(),
-            "the roles are exchanged: the value must be z_q and the gradient must go to z_e.",
-        ),
-        (lambda z_e, z_q: z_e, "the value is z_e: nothing is quantised."),
-        (
-            lambda z_e, z_q: z_e + (z_e - z_q).detach(),
-            "the difference has the wrong sign: z_e plus what leads from z_e to z_q.",
-        ),
-    ),
-    hints=(
-        "You need an expression equal to z_q whose only path for gradients is z_e.",
-        "`t.detach()` has the value of t and passes no gradient.",
-        "z_e + (z_q - z_e) equals z_q. Which part must be detached?",
-    ),
-)
 
 
 def _vq_loss(z_e: Tensor, z_q: Tensor, beta: float) -> Tensor:
@@ -456,7 +417,6 @@ EXERCISES = {
     "distances": distances,
     "nearest": nearest,
     "lookup": lookup,
-    "straight-through": straight_through,
     "vq-loss": vq_loss,
     "ema-update": ema_update,
     "perplexity": perplexity,

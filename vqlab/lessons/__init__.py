@@ -19,9 +19,11 @@ Notebook: all of them
 
 from pathlib import Path
 
-from .checking import check, exercise_names, find
+from .checking import exercise_names, find
 from .exercise import Exercise, Verdict, value_of
 from .guesses import Note, guess, reveal
+from .own_file import fill, pieces
+from .own_pieces import check, mine, own
 
 _package = Path(__file__).resolve().parents[1]
 __path__ += [
@@ -30,3 +32,5 @@ __path__ += [
     for folder in (place / "checks", place / "beside")
     if folder.is_dir()
 ]
+
+from .own_training import Training, progress, start_training, training  # noqa: E402 (beside)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .exercise import Exercise, Verdict, difference
+from .own_file import lacking, pieces
 
 _failed: dict[str, int] = {}
 
@@ -41,6 +42,8 @@ def check(name: str, fn: Callable[..., Any]) -> Verdict:
 
 def find(name: str) -> Exercise:
     """The exercise called `name`. Raises ValueError with the names there are."""
+    if name in pieces():
+        return importlib.import_module(f"{__package__}.own_checks").PIECES[name]
     number, _, short = name.partition("-")
     exercises = _exercises_of(number)
     if short not in exercises:
@@ -77,6 +80,8 @@ def _judge(name: str, exercise: Exercise, fn: Callable[..., Any]) -> tuple[str, 
     except Exception as error:  # whatever the learner's line does, the answer is a sentence
         if _not_attempted(error):
             return "open", f"{name}: not attempted yet."
+        if isinstance(error, NameError) and name in pieces():
+            return "wrong", f"{name}: {lacking(error)}"
         hint = _fitting_hint(exercise, error=error)
         return "wrong", f"{name}: {hint or _told(error, fn)}"
     if (found := difference(outcome, expected)) is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import html
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -100,8 +101,9 @@ def difference(outcome: Any, expected: Any, what: str = "") -> str | None:
             if found := difference(part, right, f"part {i + 1} of {name}"):
                 return found
         return None
-    if expected is None or isinstance(expected, str | bool):
-        return None if outcome == expected else f"{name} is {outcome!r}, not {expected!r}."
+    if expected is None or isinstance(expected, str | bool | bytes):
+        found, right = reprlib.repr(outcome), reprlib.repr(expected)
+        return None if outcome == expected else f"{name} is {found}, not {right}."
     return _numbers_differ(outcome, expected, name)
 
 

@@ -1,0 +1,319 @@
+"""The pieces of notebooks 01 to 03: level, spectrum, and back to sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from vqlab.lessons.edits import noise, piece
+
+from vqlab.lessons.own_file import program
+
+_ours = program({})
+_sound = 0.1 * noise(2, 20 * _ours.HOP)
+_spectrum = _ours.stft(_sound)
+_mel = _ours.mel_filters() @ _spectrum.abs().square()
+
+_tones = torch.sin(torch.arange(800) * 0.3)
+
+
+def _levels(fn: Callable[..., Any]) -> Any:
+    return [fn(0.5 * _tones), fn(0.003 * _tones), fn(torch.zeros(400))]
+
+
+level = piece(
+    "01-level",
+    _levels,
+    (
+        ".square().mean()",
+        ".abs().mean().square()",
+        "the level is the mean of the *squares*, in decibels; you took the mean of the absolute "
+        "values.",
+    ),
+    ("10 * float", "20 * float", "20 log10 is for amplitudes; of a power it is 10 log10."),
+    (
+        "LEVEL_DB - 10 * float(power.log10())",
+        "10 * float(power.log10()) - LEVEL_DB",
+        "the gain has the wrong sign: what is too soft needs a gain above 0.",
+    ),
+    (
+        "/ 40)",
+        "/ 20)",
+        "the gain counts *half* decibels, and 20 decibels are a factor of 10: divide by 40.",
+    ),
+    (
+        "/ 40)",
+        "/ 10)",
+        "decibels of a power divide by 10; samples are amplitudes, 20 (and here half decibels, so "
+        "40).",
+    ),
+    (
+        ".clamp(min=1e-12)",
+        "",
+        "silence has no logarithm: keep the power away from 0 (`clamp(min=1e-12)`).",
+    ),
+    (
+        "    half_decibels = min(max(half_decibels, -128), 127)\n",
+        "",
+        "the gain has to fit into a byte: cut it off at -128 and 127.",
+    ),
+    ("waveform * 10", "waveform / 10", "you divide by the gain; multiply."),
+    hints=(
+        "The level in decibels is 10 log10 of the mean of the squares.",
+        "gain = LEVEL_DB - level; in half decibels, rounded: `round(2 * gain)`.",
+        "The factor for the samples is `10 ** (half_decibels / 40)`.",
+    ),
+)
+
+stft = piece(
+    "02-stft",
+    lambda fn: fn(_sound),
+    (
+        "(N_FFT - HOP) // 2",
+        "N_FFT // 2",
+        "this centres frame t at the *beginning* of hop t, and gives frames too many: pad with "
+        "(N_FFT - HOP) // 2.",
+    ),
+    (
+        "F.pad(waveform, (around, around))",
+        "waveform",
+        "nothing is padded: the first frame then begins at sample 0 and frames are missing at the "
+        "end.",
+    ),
+    (
+        " * torch.hann_window(N_FFT)",
+        "",
+        "the window is missing: without it every frame begins and ends with a click.",
+    ),
+    (
+        "torch.hann_window(N_FFT)",
+        "torch.hann_window(N_FFT, periodic=False)",
+        "this is the symmetric window; the periodic one (torch's default) is wanted.",
+    ),
+    (
+        "torch.hann_window(N_FFT)",
+        "torch.hamming_window(N_FFT)",
+        "this is Hamming's window; Hann's goes down to 0.",
+    ),
+    (".mT", "", "the axes are (batch, frames, bins); wanted is (batch, bins, frames): `.mT`."),
+    (
+        "rfft",
+        "fft",
+        "`fft` gives every frequency twice, as the samples are real; `rfft` gives N_FFT // 2 + 1 "
+        "bins.",
+    ),
+    ("N_FFT, HOP)", "N_FFT, N_FFT // 4)", "the frames begin N_FFT // 4 samples apart, not HOP."),
+    ("rfft(", "rfft(norm='ortho', input=", "no scaling is wanted: leave `norm` out."),
+    hints=(
+        "Pad, cut into overlapping frames, multiply by the window, transform.",
+        "`unfold(-1, N_FFT, HOP)` cuts (..., samples) into (..., frames, N_FFT).",
+        "`torch.fft.rfft(frames * torch.hann_window(N_FFT))`, then the two last axes exchanged.",
+    ),
+)
+
+mel_filters = piece(
+    "02-mel-filters",
+    lambda fn: fn(),
+    (
+        "MELS + 2",
+        "MELS",
+        "MELS triangles have MELS + 2 corners: each begins in the middle of the one before.",
+    ),
+    (
+        " * 2 / (high - low)",
+        "",
+        "these triangles have height 1; wanted is area 1: times 2 / (high - low).",
+    ),
+    (
+        " * 2 / (high - low)",
+        " / (high - low)",
+        "the area of a triangle is half of width times height: 2 / width, not 1 / width.",
+    ),
+    (".clamp(min=0)", "", "outside its corners a triangle is 0, not negative."),
+    (
+        "torch.minimum",
+        "torch.maximum",
+        "a triangle lies *under* both of its sides: the smaller of the two.",
+    ),
+    ("RATE / 2 / 1000", "RATE / 1000", "the top is half the sample rate."),
+    (
+        "corners = torch.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))",
+        "corners = mels / top * RATE / 2",
+        "the corners are evenly spaced in hertz; they should be on the mel scale.",
+    ),
+    (
+        "torch.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))",
+        "700 * (10 ** (torch.linspace(0, 2595 * math.log10(1 + RATE / 2 / 700), MELS + 2) / 2595) "
+        "- 1)",
+        "this is HTK's mel scale; Slaney's is wanted (at 80 bands, some of HTK's are empty).",
+    ),
+    ("* RATE / N_FFT", "* RATE / 2 / N_FFT", "bin k lies at k * RATE / N_FFT hertz."),
+    (
+        "triangles.clamp(min=0) * 2 / (high - low)",
+        "(triangles.clamp(min=0) * 2 / (high - low)).T",
+        "the axes are exchanged: a row for each band, (MELS, bins).",
+    ),
+    hints=(
+        "First the corners on the mel scale, evenly spaced; then the same corners in hertz.",
+        "Below 15 mel a mel is 200 / 3 Hz; above, 27 mel are a factor of 6.4.",
+        "Rising side: (hz - low) / (centre - low). Falling: (high - hz) / (high - centre).",
+    ),
+)
+
+log_mel = piece(
+    "02-log-mel",
+    lambda fn: fn(torch.cat([_sound, torch.zeros_like(_sound)], dim=1)),
+    (".square()", "", "filter the *power*, the square of the magnitude."),
+    ("10 * power", "20 * power", "20 log10 is for magnitudes; of a power it is 10 log10."),
+    ("10 * power", "power", "these are bels: times 10."),
+    (".log10()", ".log()", "decibels take the logarithm to base 10."),
+    (
+        ".clamp(min=1e-8)",
+        "",
+        "silence gives minus infinity: keep the power at 1e-8 or more, which is -80 dB.",
+    ),
+    ("clamp(min=1e-8)", "clamp(min=1e-10)", "the floor is 1e-8, which is -80 decibels."),
+    (
+        "mel_filters() @ stft(waveform).abs().square()",
+        "(mel_filters() @ stft(waveform).abs()).square()",
+        "square first, then filter: powers add up, magnitudes do not.",
+    ),
+    ("return 10 *", "return -10 *", "the sign is wrong: a quieter sound has *fewer* decibels."),
+    hints=(
+        "Spectrum, magnitude, square, filter, logarithm.",
+        "`mel_filters() @ power` works for a whole batch (batch, bins, frames).",
+    ),
+)
+
+istft = piece(
+    "03-istft",
+    lambda fn: (fn(_spectrum), fn(_spectrum * torch.linspace(0, 1, 20))),
+    (
+        "dim=1) * window",
+        "dim=1)",
+        "the window is missing in the synthesis: frames that do not fit each other would click at "
+        "their ends.",
+    ),
+    (
+        "window.square()",
+        "window",
+        "each sample was weighted by the window *twice*, before and after: divide by the sum of "
+        "its squares.",
+    ),
+    (
+        "(total / weight.clamp(min=1e-9))",
+        "total",
+        "overlapping frames add up to more than the sound: divide by the sum of the squared "
+        "windows.",
+    ),
+    (
+        "around:-around",
+        ":",
+        "the padding of the analysis is still there: cut (N_FFT - HOP) // 2 samples off at both "
+        "ends.",
+    ),
+    (
+        "around = (N_FFT - HOP) // 2\n    return",
+        "around = N_FFT // 2\n    return",
+        "too much is cut off: the padding was (N_FFT - HOP) // 2.",
+    ),
+    (
+        "torch.fft.irfft(spectrum, N_FFT, dim=1)",
+        "torch.fft.irfft(spectrum.abs(), N_FFT, dim=1)",
+        "the phases are lost: give the complex spectrum to `irfft`.",
+    ),
+    hints=(
+        "Inverse transform along the bins, window, add at every HOP, divide, cut.",
+        "`F.fold(frames, (1, length), (1, N_FFT), stride=(1, HOP))` adds frames at their places.",
+        "The divisor is the same overlap-add of the squared window.",
+    ),
+)
+
+mel_to_linear = piece(
+    "03-mel-to-linear",
+    lambda fn: fn(_mel),
+    (".sqrt()", "", "this is the power; the magnitude is its root."),
+    (
+        "range(30)",
+        "range(0)",
+        "the start is spread evenly over each band; the steps that make it fit are missing.",
+    ),
+    ("range(30)", "range(1)", "one step is too few: repeat it (30 times)."),
+    (
+        "power * (spread.T",
+        "power + (spread.T",
+        "the step multiplies: what is too small gets a factor above 1.",
+    ),
+    (
+        "(mel / (filters @ power).clamp(min=1e-20))",
+        "((filters @ power) / mel.clamp(min=1e-20))",
+        "the quotient is upside down: wanted over found.",
+    ),
+    (
+        "spread = filters / filters.sum(dim=0).clamp(min=1e-9)",
+        "spread = filters",
+        "the shares of a bin in the bands have to add up to 1: divide by the sum over bands.",
+    ),
+    (
+        "mel / filters.sum(dim=1, keepdim=True)",
+        "mel",
+        "the start is too loud: a band's power is shared by all its bins (any start above 0 would "
+        "end near, this one is told).",
+    ),
+    hints=(
+        "Start with each band's power spread evenly, then correct it again and again.",
+        "The correction of a bin is the mean, over its bands, of wanted / found.",
+        "`spread.T @ (mel / (filters @ power))` are the factors; the root comes last.",
+    ),
+)
+
+griffin_lim = piece(
+    "03-griffin-lim",
+    lambda fn: fn(_spectrum.abs(), steps=4),
+    (
+        "momentum * (found - before)",
+        "0 * (found - before)",
+        "this is plain Griffin-Lim; the fast one goes on by `momentum` in the direction of the "
+        "last step.",
+    ),
+    (
+        "found + momentum",
+        "found - momentum",
+        "the momentum points backwards: the change since the last step is *added*.",
+    ),
+    (
+        "torch.polar(magnitude, (found + momentum * (found - before)).angle())",
+        "found + momentum * (found - before)",
+        "the magnitude is never put back: keep the phases found, and give them the magnitude "
+        "wanted.",
+    ),
+    ("range(steps)", "range(steps - 1)", "one step is missing."),
+    ("range(steps)", "range(0)", "the steps are missing: this is the sound of random phases."),
+    (
+        "spectrum = torch.polar(magnitude, phase.expand_as(magnitude))",
+        "spectrum = magnitude + 0j",
+        "the start has phase 0 everywhere: every frame begins with a click; draw phases at random "
+        "(seed 0).",
+    ),
+    (
+        "2 * math.pi * torch.rand",
+        "torch.rand",
+        "the phases are drawn from 0 to 1; a whole turn is 2 pi.",
+    ),
+    hints=(
+        "To the sound and back: `stft(istft(spectrum))` is a spectrum that a sound has.",
+        "Keep its phase, put the magnitude back: `torch.polar(magnitude, found.angle())`.",
+        "Fast: the phase of found + momentum * (found - before).",
+    ),
+)
+
+PIECES = {
+    "01-level": level,
+    "02-stft": stft,
+    "02-mel-filters": mel_filters,
+    "02-log-mel": log_mel,
+    "03-istft": istft,
+    "03-mel-to-linear": mel_to_linear,
+    "03-griffin-lim": griffin_lim,
+}

@@ -1,0 +1,337 @@
+"""Her own codec: pieces are checked by what they do, her file survives, it alone is a codec."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from _support import ROOT
+
+from vqlab import datasets, inversion, lessons, metrics, spectral
+from vqlab.lessons import checking, own_file, own_training
+
+REFERENCE = ROOT / "notebooks/solutions/my_codec.py"
+ours = own_file.load(REFERENCE)
+solved = {name: getattr(ours, own_file.reference()[1][name].defines) for name in lessons.pieces()}
+
+
+def cell(source, tmp_path):
+    """What a cell of a notebook defines; like there, its text can be found again."""
+    path = tmp_path / f"cell{len(list(tmp_path.iterdir()))}{len(source)}.py"
+    path.write_text(textwrap.dedent(source))
+    names = {"torch": torch, "F": torch.nn.functional, "spectral": spectral}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    return names
+
+
+NEAREST = """
+    def nearest_code(vectors, codebook):
+        return torch.cdist(vectors, codebook).argmin(dim=1)
+"""
+
+
+# --- the reference --------------------------------------------------------------------------------
+
+
+def test_the_reference_is_plain_and_has_a_check_for_each_piece():
+    text = REFERENCE.read_text()
+    assert "vqlab" not in text and len(text.splitlines()) < 470
+    pieces = [own_file.reference()[1][name].text for name in lessons.pieces()]
+    lines = [line for piece in pieces for line in piece.splitlines() if line.strip()]
+    assert 200 <= len(lines) <= 320
+    assert all(len(piece.splitlines()) <= 45 for piece in pieces)
+
+
+@pytest.mark.parametrize("name", solved)
+def test_a_solution_passes_and_each_mistake_gets_its_own_hint(name):
+    exercise = lessons.find(name)
+    assert lessons.check(name, solved[name])
+    assert len(exercise.mistakes) >= 5 and len(exercise.hints) >= 2
+    for mistake, hint in exercise.mistakes:
+        assert checking.check(name, mistake).sentence == f"{name}: {hint}"
+
+
+def test_the_spectrum_is_the_packages_seen_from_the_middle_of_a_hop():
+    config = spectral.MelConfig(hop_length=ours.HOP)
+    torch.testing.assert_close(ours.mel_filters(), spectral.filter_bank(config))
+    sound = torch.randn(1, 3200, generator=torch.Generator().manual_seed(0))
+    shifted = torch.nn.functional.pad(sound, (ours.HOP - ours.HOP // 2, 0))
+    theirs = spectral.stft(shifted, config)[..., 3:17]
+    torch.testing.assert_close(ours.stft(sound)[..., 2:16], theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_the_way_back_is_exact_where_nothing_is_lost():
+    sound = torch.randn(2, 4800, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ours.istft(ours.stft(sound)), sound, rtol=1e-4, atol=1e-5)
+
+
+def test_griffin_lim_is_as_good_as_the_packages():
+    clip = datasets.load("words", "test", words="right")[0].waveform[None]
+    magnitude = ours.stft(clip).abs()
+    found = ours.stft(ours.griffin_lim(magnitude)).abs()
+    config = spectral.MelConfig(hop_length=ours.HOP)
+    wanted = spectral.stft(clip, config).abs()
+    theirs = inversion.griffin_lim(wanted, config, length=clip.shape[1])
+    fault = float((found - magnitude).norm() / magnitude.norm())
+    assert fault < 1.1 * inversion.spectral_convergence(theirs, wanted, config)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_range_coder_comes_back_and_is_as_short_as_the_frequencies_allow(seed):
+    random = np.random.default_rng(seed)
+    tables = [random.integers(1, 10 ** (1 + seed), 2 + seed * 80).tolist() for _ in range(400)]
+    codes = [int(random.choice(len(t), p=np.array(t) / sum(t))) for t in tables]
+    data = ours.range_encode(codes, tables)
+    assert ours.range_decode(data, tables) == codes
+    bits = -sum(np.log2(t[c] / sum(t)) for c, t in zip(codes, tables, strict=True))
+    assert abs(8 * len(data) - bits) < 16
+
+
+# --- her file -------------------------------------------------------------------------------------
+
+
+def test_what_passes_is_in_the_file_and_comes_back(her_file, tmp_path):
+    theirs = cell(NEAREST, tmp_path)["nearest_code"]
+    assert "my_codec.py" in str(lessons.check("05-nearest-code", theirs))
+    text = her_file.read_text()
+    assert "torch.cdist" in text and "# --- 05-nearest-code --- yours" in text
+    assert lessons.mine("05-nearest-code", theirs) is theirs
+    again = lessons.mine("05-nearest-code")  # another kernel, another notebook
+    assert again is not theirs and again.__code__.co_filename == str(her_file)
+    subprocess.run([sys.executable, her_file], check=True, capture_output=True)
+
+
+def test_before_she_passes_ours_is_given_and_said(capsys, tmp_path):
+    stub = cell("def nearest_code(v, c):\n    raise NotImplementedError", tmp_path)["nearest_code"]
+    given = lessons.mine("05-nearest-code", stub)
+    assert given(torch.eye(3), torch.eye(3)).tolist() == [0, 1, 2]
+    assert "ours" in capsys.readouterr().out
+    assert not lessons.own_file.where().exists()
+
+
+def test_an_edit_by_hand_stays_until_the_notebook_has_something_new(her_file, tmp_path):
+    theirs = cell(NEAREST, tmp_path)["nearest_code"]
+    lessons.check("05-nearest-code", theirs)
+    her_file.write_text(her_file.read_text().replace("torch.cdist(", "2 * torch.cdist("))
+    lessons.check("05-nearest-code", theirs)  # the kernel is restarted, all cells run again
+    assert "2 * torch.cdist" in her_file.read_text()
+    found = lessons.mine("05-nearest-code", theirs)
+    assert found is not theirs and found.__code__.co_filename == str(her_file)
+    newer = cell(NEAREST.replace("cdist(", "cdist(1.0 * "), tmp_path)["nearest_code"]
+    lessons.check("05-nearest-code", newer)
+    assert "    return torch.cdist(1.0 * " in her_file.read_text()
+    assert "#     return 2 * torch.cdist(" in her_file.read_text()
+    assert lessons.mine("05-nearest-code", newer) is newer
+
+
+def test_a_broken_edit_is_told_and_ours_is_used(her_file, capsys):
+    lessons.check("05-nearest-code", solved["05-nearest-code"])
+    her_file.write_text(her_file.read_text().replace("argmin", "argmax"))
+    assert lessons.mine("05-nearest-code")(torch.eye(2), torch.eye(2)).tolist() == [0, 1]
+    assert "farthest" in capsys.readouterr().out
+    assert "farthest" in lessons.progress()
+
+
+def test_the_file_can_be_imported_again_after_a_broken_edit(her_file):
+    lessons.check("05-nearest-code", solved["05-nearest-code"])
+    her_file.write_text(her_file.read_text().replace(".argmin(", ".argmin(("))
+    lessons.check("05-straight-through", solved["05-straight-through"])
+    found = own_file.load(her_file)
+    assert hasattr(found, "straight_through") and not hasattr(found, "nearest_code")
+    assert "# return" in her_file.read_text().replace("#     return", "# return")
+
+
+def test_settings_changed_by_hand_stay(her_file):
+    lessons.check("01-level", solved["01-level"])
+    her_file.write_text(her_file.read_text().replace("LEVEL_DB = -26.0", "LEVEL_DB = -30.0"))
+    lessons.check("02-stft", solved["02-stft"])
+    assert lessons.own().LEVEL_DB == -30.0
+
+
+def test_a_name_that_the_file_lacks_is_named(tmp_path):
+    leaning = "def log_mel(waveform):\n    return spectral.log_mel(waveform)\n"
+    verdict = lessons.check("02-log-mel", cell(leaning, tmp_path)["log_mel"])
+    assert "`spectral` is not in my_codec.py" in str(verdict)
+
+
+def test_what_a_piece_uses_of_its_own_cell_goes_along(her_file, tmp_path):
+    source = """
+        SIDE = 2.0
+        UNUSED = 3
+        def square(x):
+            return x**SIDE
+        def nearest_code(vectors, codebook):
+            return (square(codebook).sum(1) - 2 * vectors @ codebook.T).argmin(1)
+    """
+    assert lessons.check("05-nearest-code", cell(source, tmp_path)["nearest_code"])
+    text = her_file.read_text()
+    assert "SIDE = 2.0" in text and "def square" in text and "UNUSED" not in text
+
+
+def test_another_name_and_a_lambda_are_told(tmp_path):
+    other = cell("def nearest(v, c):\n    return v", tmp_path)["nearest"]
+    assert "`nearest_code`" in str(lessons.check("05-nearest-code", other))
+    assert not lessons.check("05-nearest-code", lambda v, c: v)
+
+
+def test_a_module_decorated_methods_and_all_passes_from_a_cell(tmp_path, her_file):
+    text = own_file.reference()[1]["06-model"].text
+    names = cell("import torch\nfrom torch import nn\nSTAGES, CODES = 3, 256\n" + text, tmp_path)
+    assert lessons.check("06-model", names["Codec"])
+    assert her_file.read_text().count("STAGES, CODES = 3, 256") == 1  # the settings have them
+
+
+def test_the_rest_is_filled_with_ours(her_file, tmp_path):
+    lessons.check("05-nearest-code", cell(NEAREST, tmp_path)["nearest_code"])
+    assert len(lessons.fill()) == len(lessons.pieces()) - 1
+    text = her_file.read_text()
+    assert text.count(" --- ours ") == len(lessons.pieces()) - 1 and lessons.fill() == []
+    assert own_file.load(her_file).to_level(torch.ones(10))[1] == -52
+    assert f"1 of {len(lessons.pieces())} pieces are yours" in lessons.progress()
+    order = [text.index(f"# --- {name} ---") for name in own_file.reference()[1]]
+    assert order == sorted(order)
+
+
+def test_an_unknown_piece_names_the_known_ones():
+    with pytest.raises(ValueError, match="05-nearest-code"):
+        lessons.mine("05-farthest")
+
+
+# --- the file alone is a codec --------------------------------------------------------------------
+
+ALONE = """
+import sys
+sys.modules["vqlab"] = None  # an import of it would fail
+sys.argv = ["my_codec.py", *sys.argv[1:]]
+import runpy
+runpy.run_path("my_codec.py", run_name="__main__")
+"""
+
+
+def alone(folder, *arguments):
+    command = [sys.executable, "-c", ALONE, *arguments]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """What somebody has who solved everything and trained for 250 steps."""
+    folder = tmp_path_factory.mktemp("own")
+    command = [sys.executable, ROOT / "tools/own_codec.py", folder, "--data", "words"]
+    env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, "--steps", "250"], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.timeout(900)  # the training is 30 s of a processor, more where others use it too
+def test_the_built_file_has_every_piece_as_hers(trained):
+    text = (trained / "my_codec.py").read_text()
+    assert text.count(" --- yours ") == len(lessons.pieces())
+    assert (trained / "my_codec.npz").stat().st_size < 2_000_000
+
+
+@pytest.mark.parametrize("word", ["right", "stop"])
+def test_the_file_alone_brings_a_word_there_and_back(trained, tmp_path, word):
+    clip = datasets.load("words", "test", words=word)[3]
+    for name in ("my_codec.py", "my_codec.npz"):
+        shutil.copy(trained / name, tmp_path)
+    soundfile.write(tmp_path / "voice.wav", clip.waveform.numpy(), clip.sample_rate)
+    there = alone(tmp_path, "compress", "voice.wav", "voice.mine")
+    back = alone(tmp_path, "decompress", "voice.mine", "back.wav")
+    assert there.returncode == back.returncode == 0, there.stderr + back.stderr
+    data = (tmp_path / "voice.mine").read_bytes()
+    sound, rate = soundfile.read(tmp_path / "back.wav", dtype="float32")
+    assert (len(sound), rate) == (len(clip.waveform), clip.sample_rate)
+    assert 8 * len(data) / len(sound) * rate < 1_350
+    found = metrics.score(clip.waveform, torch.from_numpy(sound), rate)
+    assert found["log_mel_db"] < 4.5
+    codec = own_file.load(trained / "my_codec.py")  # the same bytes again, here
+    assert codec.compress(codec.read_sound(tmp_path / "voice.wav")) == data
+    (tmp_path / "voice.mine").write_bytes(data[:20] + bytes([data[20] ^ 1]) + data[21:])
+    damaged = alone(tmp_path, "decompress", "voice.mine", "back.wav")
+    assert damaged.returncode == 1 and "damaged" in damaged.stderr
+    assert "Traceback" not in damaged.stderr
+
+
+def test_unseen_voices_are_understood(trained):
+    codec = own_file.load(trained / "my_codec.py")
+    clips = datasets.load("words", "test", words="all", limit=30)
+    rows = metrics.score_codec(
+        lambda sound: codec.decompress(codec.compress(sound)), clips, progress=False
+    )
+    means = metrics.summarise(rows)
+    assert means["stoi"].mean > 0.74
+    assert means["log_mel_db"].mean < 4.1
+
+
+def test_a_sound_of_another_rate_is_resampled(trained, tmp_path):
+    codec = own_file.load(trained / "my_codec.py")
+    times = np.arange(44_100) / 44_100
+    soundfile.write(tmp_path / "tone.wav", np.stack([np.sin(2764 * times)] * 2, 1), 44_100)
+    sound = codec.read_sound(tmp_path / "tone.wav")
+    wanted = torch.sin(2764 * torch.arange(16_000) / 16_000)
+    assert (sound - wanted)[500:-500].abs().max() < 0.01
+
+
+# --- training in a process of its own -------------------------------------------------------------
+
+
+@pytest.fixture  # its processes load torch, which takes a busy machine a while
+def trains(her_file):
+    yield lessons.training()
+    lessons.training().stop()
+    assert not lessons.training().running
+
+
+def wait(what, seconds=900):  # only a hang takes so long
+    end = time.monotonic() + seconds
+    while not what() and time.monotonic() < end:
+        time.sleep(0.2)
+    assert what(), own_file.where().with_suffix(".training.log").read_text()
+
+
+@pytest.mark.timeout(1200)
+def test_training_starts_is_seen_stops_and_goes_on(trains, her_file):
+    assert repr(trains) == "No training yet."
+    lessons.start_training("words", minutes=1.1)
+    assert trains.running and "runs" in repr(trains)
+    assert lessons.start_training("words").running  # there is only one
+    wait(lambda: trains.state["steps"] > 0)
+    trains.stop()
+    assert not trains.running and "stopped" in repr(trains)
+    state = her_file.with_suffix(".training.json")
+    steps = trains.state["steps"]
+    state.write_text(json.dumps(trains.state | {"minutes": 0.97}))  # as if it had gone on
+    lessons.start_training("words", minutes=1.05)
+    wait(lambda: not trains.running)
+    assert trains.state["ended"] == "finished" and trains.state["steps"] > steps
+    assert trains.state["versions"] == [1, 1.05]
+    assert "1.0 of" in repr(trains) or "1.1 of" in repr(trains)
+    (name, codec), *_ = trains.versions().items()
+    assert name == "1 min" and int(codec.frequencies.sum()) > 10_000
+    assert "finished" in lessons.progress()
+
+
+@pytest.mark.timeout(1200)
+def test_training_ends_with_the_program_that_started_it(trains):
+    program = "from vqlab import lessons; lessons.start_training('words', minutes=60)"
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", program], env=env, check=True)
+    wait(lambda: not trains.running)
+    assert trains.state["ended"] == "stopped" or trains.state["steps"] == 0
+
+
+def test_spectra_are_of_people_where_they_are(monkeypatch, tmp_path):
+    monkeypatch.setenv("VQLAB_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    name, mels = own_training.spectra(ours)
+    assert name == "words" and mels.shape[1:] == (ours.MELS, 100)
