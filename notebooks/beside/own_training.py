@@ -67,8 +67,9 @@ class Training:
         kept = ", ".join(map(str, state["versions"])) or "none"
         told = "Training runs" if self.running else f"Training is {state['ended'] or 'stopped'}"
         return (
-            f"{told}: {state['minutes']:.1f} of {state['until']} minutes on {state['data'] or 'clips'}, "
-            f"{state['steps']} steps, loss {state['loss']:.3f}; versions after minute: {kept}."
+            f"{told}: {state['minutes']:.1f} of {state['until']} minutes on "
+            f"{state['data'] or 'clips'}, {state['steps']} steps, loss {state['loss']:.3f}; "
+            f"versions after minute: {kept}."
         )
 
 

@@ -234,6 +234,27 @@ def _codes_per_stage(data: bytes, model: str) -> str:
     return f", {sum(counts)} codes; stage by stage {used}"
 
 
+def score(options: argparse.Namespace) -> None:
+    """Score files with `compress` and `decompress`; one that fails is told, the others go on."""
+    from ..metrics import challenge
+
+    clips = challenge.clips_named(options.clips)
+    if options.limit:
+        clips = [clips[n * len(clips) // options.limit] for n in range(options.limit)]
+    rows, failed = [], []
+    for name in options.files:
+        try:
+            rows.append(challenge.score_file(Path(name), clips, seconds=options.seconds))
+        except (ValueError, FileNotFoundError) as error:
+            failed.append(str(error))
+    if rows:
+        print(f"{len(clips)} clips, {options.clips}\n\n{challenge.table(rows, options.clips)}")
+        if options.csv:
+            challenge.write_csv(rows, Path(options.csv))
+    if failed:
+        raise ValueError(" ".join(failed))
+
+
 def download(options: argparse.Namespace) -> None:
     """Fetch a data set into the download folder."""
     from .. import datasets

@@ -6,6 +6,7 @@
     decompress   the small file back to sound
     reconstruct  both at once, of one model or several: a page, a sound, or a folder of sounds
     info         what a compressed file or a codec holds
+    score        the one-kilobit challenge: how good anybody's compress and decompress are
     download     fetch Speech Commands, NSynth, CIFAR-10 or MNIST
 
 A mistake that a person can make ends in one sentence and exit status 2.
@@ -120,6 +121,17 @@ def _parser() -> argparse.ArgumentParser:
     p.set_defaults(run=commands.info)
     p.add_argument("input")
     p.add_argument("--model", default="speech", help="what the file was compressed with")
+
+    p = verbs.add_parser("score", help="the one-kilobit challenge: a file's compress, decompress")
+    p.set_defaults(run=commands.score)
+    p.add_argument("files", nargs="+", metavar="FILE.py", help="with compress(waveform) -> bytes "
+                   "and decompress(bytes) -> waveform; run only files that you trust")  # fmt: skip
+    p.add_argument("--clips", choices=["words", "people"], default="words", help="those that ship "
+                   "(default), or 176 recordings of Speech Commands (VQLAB_DATA)")  # fmt: skip
+    p.add_argument("--limit", type=int, help="only so many clips, spread evenly: to try it out")
+    p.add_argument("--seconds", type=float, help="time limit of each half (default: 60 s, and 40 "
+                   "for each second of sound)")  # fmt: skip
+    p.add_argument("--csv", metavar="OUT.csv", help="write a line for each file")
 
     p = verbs.add_parser("download", help="fetch a data set")
     p.set_defaults(run=commands.download)

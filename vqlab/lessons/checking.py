@@ -2,8 +2,6 @@
 
 The order of answers: not attempted yet, an error in the learner's own line, a known mistake, what
 differs in general. Nothing of ours is ever raised into the learner's page.
-
-Notebook: all of them
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 The one idea: what is checked is the text that goes into the file, among our versions of all other
 pieces. So a piece that leans on something of the notebook fails at once, with its name.
+
+Notebook: all of them
 """
 
 from __future__ import annotations
@@ -21,23 +23,23 @@ from .guesses import Note
 from .own_file import Section
 
 
-def check(name: str, fn: Callable[..., Any], *, hint: int = 0) -> Verdict:
+def check(name: str, fn: Callable[..., Any]) -> Verdict:
     """Compare a learner's function with the reference, and answer in one sentence.
 
     A piece of the codec that passes is put into her file.
 
     name : notebook number and exercise, for example "05-residual".
-    hint : how many general hints to open at once. One more opens with every failed attempt.
 
+    One more general hint opens with every failed attempt.
     Raises ValueError when there is no exercise of that name.
     """
     if name not in own_file.pieces():
-        return checking.check(name, fn, hint=hint)
+        return checking.check(name, fn)
     try:
         source, built = _rebuilt(name, fn)
     except ValueError as error:
         return Verdict(name, "wrong", f"{name}: {error}")
-    verdict = checking.check(name, built, hint=hint)
+    verdict = checking.check(name, built)
     if not verdict:
         return verdict
     where = own_file.where().name
