@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,12 @@ from vqlab.codec import Codec
 from vqlab.datasets import recordings, speech_commands
 from vqlab.files import write_whole
 from vqlab.metrics.summary import score_clip
-from vqlab.training.crops import Surroundings
 
-from code_key import version_of  # isort: skip
-from coders import Ours  # isort: skip
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tools"))
+from crops import Surroundings  # noqa: E402  isort: skip
+
+from code_key import version_of  # noqa: E402  isort: skip
+from coders import Ours  # noqa: E402  isort: skip
 
 RATE = 16000
 PAD = RATE // 2

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from vqlab.lessons.result_plots import error_against_latent, error_against_rate, picture
+from vqlab.lessons.result_table import Row, chosen, read_table
 
-from vqlab.experiments.table import Row, chosen, read_table
 from vqlab.files import load_tensors, write_whole
 
 from run_plots import codebook_usage, loss, reconstructions  # isort: skip

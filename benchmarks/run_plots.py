@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from vqlab.lessons.result_plots import COLORS, SHAPES, legend, plain, with_alt
+from vqlab.lessons.result_table import MODELS, Row, chosen, label_of, some
 
-from vqlab.experiments.table import MODELS, Row, chosen, label_of, some
 from vqlab.plots import BLUE, GREEN, ORANGE, PINK, SKY, as_numpy, new_figure
 
 if TYPE_CHECKING:

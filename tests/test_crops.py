@@ -4,8 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-
-from vqlab.training.crops import HALF_SCALE, Crops, Surroundings, reel
+from crops import HALF_SCALE, Crops, Surroundings, reel
 
 
 def constant(level, samples=4000):

@@ -88,10 +88,8 @@ def test_every_edit_of_two_gives_codes_and_leaves_its_own_alone(pair, data):
     a, b = pair
     before = a.clone(), b.clone()
     stages, positions = max(a.shape[1], b.shape[1]), a.shape[2]
-    take = torch.tensor(data.draw(st.lists(st.booleans(), min_size=positions, max_size=positions)))
     for made in (
         edit.join(a, b, data.draw(st.integers(0, positions))),
-        edit.weave(a, b, take),
         edit.cross(a, b, data.draw(st.integers(0, stages))),
     ):
         edit.check(made)
@@ -175,19 +173,6 @@ def test_join_by_hand():
         edit.join(a, b, 3)
 
 
-@given(two, st.integers(0, 7))
-def test_weave_of_a_beginning_and_an_end_is_join(pair, at):
-    a, b = pair
-    at = min(at, a.shape[2])
-    assert same(edit.weave(a, b, torch.arange(a.shape[2]) >= at), edit.join(a, b, at))
-
-
-@pytest.mark.parametrize("take", [torch.ones(2), torch.ones(3, dtype=torch.bool)], ids=str)
-def test_weave_wants_a_truth_for_each_position(take):
-    with pytest.raises(ValueError, match=r"take must be \(2,\) of bool"):
-        edit.weave(codes_of([1], [2]), codes_of([3], [4]), take)
-
-
 def test_cross_by_hand():
     a = codes_of([1, 2, 3], [1, 2, -1], [1, -1, -1], [1, 2, 3])
     b = codes_of([5, 6, 7], [5, 6, 7], [5, 6, 7], [5, -1, -1])
@@ -219,8 +204,6 @@ def test_two_of_different_lengths_are_not_crossed():
     a, b = codes_of([1], [2]), codes_of([1], [2], [3])
     with pytest.raises(ValueError, match="one has 2 positions, the other 3: .* align"):
         edit.cross(a, b, 1)
-    with pytest.raises(ValueError, match="one has 2 positions, the other 3: .* align"):
-        edit.weave(a, b, torch.ones(2, dtype=torch.bool))
 
 
 # alignment
@@ -342,7 +325,6 @@ def test_what_is_not_codes_is_refused_everywhere(codec, wrong, said):
         lambda: edit.hold(wrong, 0, 1),
         lambda: edit.stretch(wrong, 1),
         lambda: edit.join(right, wrong, 0),
-        lambda: edit.weave(wrong, right, torch.ones(4, dtype=torch.bool)),
         lambda: edit.cross(right, wrong, 1),
         lambda: edit.counterparts(right, wrong, codec),
     ):

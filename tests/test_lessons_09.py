@@ -12,9 +12,8 @@ from _support import ROOT
 
 from vqlab import lessons, quantize
 from vqlab.codec import entropy
-from vqlab.experiments import table as result_table
 from vqlab.lessons import codec_plots as rates
-from vqlab.lessons import nb09
+from vqlab.lessons import nb09, result_table
 
 
 @pytest.fixture(scope="module")

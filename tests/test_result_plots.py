@@ -21,10 +21,10 @@ from matplotlib import pyplot
 from PIL import Image
 
 from vqlab.experiments import reading
-from vqlab.experiments import table as result_table
 from vqlab.experiments.grid import singles
 from vqlab.files import save_tensors
 from vqlab.lessons import result_plots as plots
+from vqlab.lessons import result_table
 
 COLUMNS = (
     "grid run dataset model D K stages seed parameters positions latent_bits seconds "

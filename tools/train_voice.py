@@ -14,13 +14,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import crops
 import torch
 from torch import Tensor
 
 from vqlab import __version__, audio, datasets, training
 from vqlab.codec import Codec
 from vqlab.datasets import speech_commands
-from vqlab.training import crops
 
 # How often each set is heard. Minutes at hand would be 57, 18, 24, 3, and under 2 for the others.
 WEIGHTS = {

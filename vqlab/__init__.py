@@ -80,7 +80,7 @@ MOVED = {
     "measures": "metrics.measures",
     "packing": "codec.packing",
     "result_plots": "lessons.result_plots",
-    "result_table": "experiments.table",
+    "result_table": "lessons.result_table",
 }
 """Names under which notebooks import rooms that lie in a folder, as in `from vqlab import edit`."""
 

@@ -2,7 +2,7 @@
 
 The one idea: the old picture and the new one side by side. `error_against_latent` is the
 thesis's own plot, with a broken axis between the latents of VQ-VAEs and those of autoencoders that
-take many times as many bits (Hansen Vedal 2019, see `vqlab.experiments.table`);
+take many times as many bits (Hansen Vedal 2019, see `vqlab.lessons.result_table`);
 `error_against_rate` is how codecs are compared today: bits per second, logarithmic. Each
 function returns a figure whose label is its alternative text; `picture` takes both.
 
@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from vqlab.experiments.table import (
+from vqlab.lessons.result_table import (
     MODELS,
     Curve,
     Row,
@@ -25,6 +25,7 @@ from vqlab.experiments.table import (
     published,
     some,
 )
+
 from vqlab.plots import BLUE, GREEN, MARKERS, ORANGE, PINK, SKY, Picture, new_figure, show
 
 if TYPE_CHECKING:

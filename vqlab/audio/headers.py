@@ -2,8 +2,6 @@
 
 libsndfile takes a file for shorter than its header says, noting it in its log only; it finds
 nothing in one whose sizes were never filled in, and stumbles over a second sound behind the first.
-
-Notebook: 01
 """
 
 from __future__ import annotations

@@ -110,22 +110,6 @@ def join(a: Tensor, b: Tensor, at: int) -> Tensor:
     return torch.cat([a[..., :at], b[..., at:]], dim=2)
 
 
-def weave(a: Tensor, b: Tensor, take: Tensor) -> Tensor:
-    """Position by position from one of two: that of `b` where `take`, that of `a` elsewhere.
-
-    take : bool (positions,)
-    Raises ValueError where the three differ in their number of positions: `align` first.
-    """
-    a, b = _equally_deep(a, b)
-    _same_positions(a, b)
-    if take.dtype != torch.bool or take.shape != a.shape[2:]:
-        raise ValueError(
-            f"take must be ({a.shape[2]},) of bool, one for each position, not "
-            f"{tuple(take.shape)} of {take.dtype}"
-        )
-    return torch.where(take, b, a)
-
-
 def cross(a: Tensor, b: Tensor, stages: int) -> Tensor:
     """The first `stages` from `a`, the finer ones from `b`, position by position.
 
