@@ -95,11 +95,11 @@ def test_absent_listed_clips_are_left_out_and_said(small_set):
     (small_set / "SpeechCommands/speech_commands_v0.02/right/cccc_nohash_0.wav").unlink()
     found = datasets.load("speech_commands", "test", root=small_set, words="all")
     assert found.labels == ["left"]
-    assert any("1 clip named in testing_list.txt is not here" in note for note in found.notes)
+    assert any("1 clip named in testing_list.txt is not here" in note for note in found.remarks)
 
 
 def test_notes_say_how_much_of_a_word_is_here(small_set):
-    notes = datasets.load("speech_commands", root=small_set, words=["right", "stop"]).notes
+    notes = datasets.load("speech_commands", root=small_set, words=["right", "stop"]).remarks
     assert any("'right': 3 of 3,778" in note and "none of 'stop'" in note for note in notes)
 
 
@@ -116,7 +116,7 @@ def test_without_lists_the_published_rule_makes_the_splits(small_set):
     for split in ("train", "validation", "test"):
         found = datasets.load("speech_commands", split, root=small_set, words="stop")
         assert found.speakers == [name_with_split(split)]
-        assert any("missing" in note for note in found.notes)
+        assert any("missing" in note for note in found.remarks)
 
 
 def test_a_speaker_of_the_test_split_is_taken_out_of_the_others(small_set):
@@ -124,7 +124,7 @@ def test_a_speaker_of_the_test_split_is_taken_out_of_the_others(small_set):
     (base / "testing_list.txt").write_text("right/cccc_nohash_0.wav\n")  # left/cccc is forgotten
     found = datasets.load("speech_commands", "train", root=small_set, words="all")
     assert set(found.speakers) == {"aaaa"}
-    assert any("1 clip of the train split left out" in note for note in found.notes)
+    assert any("1 clip of the train split left out" in note for note in found.remarks)
 
 
 def test_stray_files_do_not_stop_the_index(small_set):
@@ -134,8 +134,8 @@ def test_stray_files_do_not_stop_the_index(small_set):
     (base / "validation_list.txt").write_text("\nright/bbbb_nohash_0.wav\n\n")
     found = datasets.load("speech_commands", "all", root=small_set)
     assert found.speakers == ["aaaa", "bbbb", "cccc"]
-    assert found.notes[0].startswith("2 files not named")
-    assert not any("not here" in note for note in found.notes)
+    assert found.remarks[0].startswith("2 files not named")
+    assert not any("not here" in note for note in found.remarks)
 
 
 def test_both_versions_are_found_apart(small_set):
@@ -177,7 +177,7 @@ def test_bundled_words_have_ten_words_and_no_speaker_in_two_splits():
     assert all(parts) and set().union(*parts) == set(everything.speakers)
     assert sum(map(len, parts)) == len(set(everything.speakers))
     clean = everything.scan()
-    assert len(clean) == len(everything) and clean.notes == []
+    assert len(clean) == len(everything) and clean.remarks == []
 
 
 # Items
@@ -269,7 +269,7 @@ def test_odd_files_of_a_folder_are_handled_and_said(odd_folder):
     found = datasets.load("folder", "all", root=odd_folder)
     names = [entry.path.name for entry in found.entries]
     assert names == ["silent.wav", "eight_bit.wav", "mono.wav", "stereo.wav"]
-    said = " ".join(found.notes)
+    said = " ".join(found.remarks)
     assert "2 clips cannot be read as sound: left out (bad/empty.wav, bad/text.wav)" in said
     assert "1 clip shorter than 0.1 s: left out (bad/fifty.wav)" in said
     assert "1 file (1 .txt)" in said and "hidden" not in said
@@ -279,7 +279,7 @@ def test_odd_files_of_a_folder_are_handled_and_said(odd_folder):
     np.testing.assert_allclose(rows[1], tone(), atol=1 / 128)
     middle = slice(1000, -1000)  # a resampler rings at the ends
     np.testing.assert_allclose(rows[3][middle], tone()[middle] / 2, atol=2e-3)
-    said = " ".join(found.notes)
+    said = " ".join(found.remarks)
     assert "1 clip silent" in said and "bad/silent.wav" in said
     assert "1 clip with more than one channel, mixed to one (good/stereo.wav)" in said
     assert "1 clip at another sample rate, resampled to 16000 Hz (good/stereo.wav)" in said
@@ -291,7 +291,7 @@ def test_scan_leaves_out_what_is_no_use(odd_folder):
     clean = found.scan()
     assert [entry.path.name for entry in clean.entries] == ["eight_bit.wav", "stereo.wav"]
     assert clean.labels == ["good", "good"] and clean.waveforms().shape == (2, RATE)
-    said = " ".join(clean.notes)
+    said = " ".join(clean.remarks)
     assert "silent (no sample above 0.0001): left out (bad/silent.wav)" in said
     assert "mixed to one" in said and said.count("stereo.wav") == 2
     assert len(found) == 4  # the old one is as it was
@@ -336,11 +336,11 @@ def test_speaker_is_read_from_the_name(name, speaker):
 def test_names_that_do_not_say_who_speaks_are_counted(tmp_path):
     for name in ("my recording.wav", "another.wav", "7_jackson_12.wav"):
         write(tmp_path / name, tone())
-    (note,) = datasets.load("folder", "all", root=tmp_path).notes
+    (note,) = datasets.load("folder", "all", root=tmp_path).remarks
     assert note.startswith("2 clips without a speaker")
     (tmp_path / "my recording.wav").unlink()
     (tmp_path / "another.wav").unlink()
-    assert datasets.load("folder", "all", root=tmp_path).notes == []
+    assert datasets.load("folder", "all", root=tmp_path).remarks == []
 
 
 @settings(max_examples=50)
@@ -456,7 +456,7 @@ def test_official_lists_with_a_partly_unpacked_real_set(recordings, tmp_path):
     (tmp_path / "right").symlink_to(real / "right")
     found = datasets.load("speech_commands", "test", root=tmp_path)
     assert len(found) == 235
-    assert any("clips named in testing_list.txt are not here" in note for note in found.notes)
+    assert any("clips named in testing_list.txt are not here" in note for note in found.remarks)
 
 
 def test_foreign_digits_are_read_as_a_folder(recordings):
@@ -467,7 +467,7 @@ def test_foreign_digits_are_read_as_a_folder(recordings):
     assert [len(set(part.speakers)) for part in parts] == [4, 1, 1]
     item = parts[2][0]
     assert item.sample_rate == RATE and item.waveform.shape == (RATE,)
-    assert any("another sample rate" in note for note in parts[2].notes)
+    assert any("another sample rate" in note for note in parts[2].remarks)
 
 
 def test_bundled_voices_have_languages_as_labels_and_no_splits():
@@ -533,7 +533,7 @@ def test_an_utterance_that_cannot_be_read_is_left_out_and_said(sentences):
     path.write_bytes(path.read_bytes()[:20])
     test = datasets.load("librispeech", "test", root=sentences)
     assert len(test) == 4
-    assert any("7-11-0000.flac" in note for note in test.notes)
+    assert any("7-11-0000.flac" in note for note in test.remarks)
     with pytest.raises(ValueError, match="positive"):
         datasets.load("librispeech", "test", root=sentences, seconds=0)
 

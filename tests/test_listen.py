@@ -42,7 +42,7 @@ def test_all_versions_get_the_level_of_the_first_and_it_is_said():
     made = listen.compare({"loud": word(0.4), "quiet": word(0.1), "same": word(0.4)}, RATE)
     levels = [rms(sound) for sound in sounds(made.html)]
     assert levels == pytest.approx([levels[0]] * 3, rel=1e-3)
-    assert made.notes == ("matched to the first version: quiet +12.0 dB",)
+    assert made.remarks == ("matched to the first version: quiet +12.0 dB",)
     assert "Matched to the first version: quiet +12.0 dB" in made.html
 
 
@@ -69,14 +69,14 @@ def test_one_common_gain_keeps_every_version_from_clipping():
     assert np.count_nonzero(np.abs(b) > 32600) == 1  # nothing was flattened
     down = 20 * np.log10(np.abs(a).max() / 32768 / 0.4)
     assert down < -1
-    assert any(f"all turned down {-down:.2g} dB so that nothing clips" in n for n in made.notes)
+    assert any(f"all turned down {-down:.2g} dB so that nothing clips" in n for n in made.remarks)
 
 
 def test_without_matching_the_levels_stay_as_they_were():
     made = listen.compare({"a": word(0.4), "b": word(0.1)}, RATE, match_level=False)
     a, b = sounds(made.html)
     assert rms(a) / rms(b) == pytest.approx(4, rel=1e-2)
-    assert made.notes == ("levels as they were",)
+    assert made.remarks == ("levels as they were",)
 
 
 def test_silence_stays_silence():
@@ -85,7 +85,7 @@ def test_silence_stays_silence():
     silence, heard, quiet = sounds(made.html)
     assert not silence.any() and heard.any()
     assert np.abs(quiet).max() <= 2
-    assert "silent, left as it was: silence, hiss" in made.notes
+    assert "silent, left as it was: silence, hiss" in made.remarks
     assert listen.play(np.zeros(400)).html.count("silent") >= 2  # line, alt text
 
 

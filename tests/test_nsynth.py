@@ -144,7 +144,7 @@ def test_files_named_otherwise_are_left_out_and_counted(tmp_path):
     (audio / "._take one.wav").write_bytes(b"left by macOS")
     found = datasets.load("nsynth", "all", root=tmp_path)
     assert [entry.path.stem for entry in found.entries] == [NOTES[1]]
-    assert any(note.startswith("1 file not named <family>") for note in found.notes)
+    assert any(note.startswith("1 file not named <family>") for note in found.remarks)
 
 
 def test_two_instruments_are_too_few_for_splits(tmp_path):
@@ -182,7 +182,7 @@ def test_an_instrument_that_is_held_out_is_not_in_training(official):
     write(official / "nsynth" / "nsynth-train", ["vocal_acoustic_000-070-050"])
     found = datasets.load("nsynth", "train", root=official)
     assert "vocal_acoustic_000" not in found.speakers and len(found) == 3
-    assert any("1 note of the train split left out" in note for note in found.notes)
+    assert any("1 note of the train split left out" in note for note in found.remarks)
 
 
 def test_instruments_in_both_validation_and_test_are_said(official):
@@ -190,7 +190,7 @@ def test_instruments_in_both_validation_and_test_are_said(official):
     for split in ("validation", "test"):
         found = datasets.load("nsynth", split, root=official)
         assert "vocal_acoustic_000" in found.speakers
-        assert any("1 instrument in common" in note for note in found.notes)
+        assert any("1 instrument in common" in note for note in found.remarks)
 
 
 def test_a_part_that_is_not_here_says_how_to_get_it(official):

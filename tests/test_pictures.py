@@ -59,7 +59,7 @@ def test_mnist_is_read_and_padded(tmp_path, packed, place):
     corners = [round(255 * float(x)) for x in parts["validation"].images[:, 0, 2, 2]]
     assert corners == [10, 11] and parts["validation"].labels == ["0", "1"]
     assert round(255 * float(parts["test"].images[0, 0, 2, 2])) == 100
-    assert any("two black pixels" in note for note in train.notes)
+    assert any("two black pixels" in note for note in train.remarks)
 
 
 def test_sixty_thousand_pictures_are_split_fifty_to_ten(tmp_path):

@@ -147,7 +147,7 @@ def train(
             group["lr"] = warm * learning_rate * 0.5 * (1 + math.cos(math.pi * done))
         rows = torch.multinomial(weights, batch_size, replacement=True)
         model.train()
-        scores = model.score(hide(log_mel(augment(waveforms[rows]))))
+        scores = model.logits(hide(log_mel(augment(waveforms[rows]))))
         loss = F.cross_entropy(scores, targets[rows], label_smoothing=0.1)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

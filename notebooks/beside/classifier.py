@@ -103,10 +103,10 @@ class WordClassifier(nn.Module):
         self.last = nn.Linear(self.channels[-1], len(self.words))
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """Scores before the softmax: `waveforms (n, samples)` at 16 kHz to `(n, words)`."""
-        return self.score(log_mel(waveforms))
+        """Logits, before the softmax: `waveforms (n, samples)` at 16 kHz to `(n, words)`."""
+        return self.logits(log_mel(waveforms))
 
-    def score(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> Tensor:
         """The same from what `log_mel` gave, `(n, 40, frames)`."""
         y = self.blocks(self.first(x)).mean(dim=-1)
         return self.last(self.dropout(y))

@@ -212,8 +212,8 @@ def blocks(file: Sound) -> Iterator[np.ndarray]:
         yield tally.add(block)
     if not samples:
         raise ValueError(f"{file.path} holds no samples, only a header; copy or record it again.")
-    for note in (*_about_length(file, samples, damaged), *tally.notes()):
-        warnings.warn(f"{file.path} {note}", stacklevel=3)
+    for remark in (*_about_length(file, samples, damaged), *tally.remarks()):
+        warnings.warn(f"{file.path} {remark}", stacklevel=3)
 
 
 def _about_length(file: Sound, samples: int, damaged: bool) -> Iterator[str]:

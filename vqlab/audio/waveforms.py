@@ -84,7 +84,7 @@ class Tally:
         self._each += float(np.vdot(block, block)) / block.shape[1]
         return mono
 
-    def notes(self) -> Iterator[str]:
+    def remarks(self) -> Iterator[str]:
         """Sentences, without their subject, on what a listener would not expect."""
         if self._power < 1e-3 * self._each:
             yield (
@@ -105,8 +105,8 @@ def warn_of_oddities(waveform: Tensor) -> None:
     """Warn, as in reading a file, of what is odd about a waveform `(samples,)`."""
     tally = Tally()
     tally.add(waveform.float().numpy()[:, None])
-    for note in tally.notes():
-        warnings.warn(f"The waveform {note}", stacklevel=3)
+    for remark in tally.remarks():
+        warnings.warn(f"The waveform {remark}", stacklevel=3)
 
 
 def quieter(waveform: Tensor) -> Tensor:

@@ -270,7 +270,7 @@ def _load(options: argparse.Namespace, name: str, split: str) -> datasets.Datase
     from ..experiments import data
 
     clips = data.load_clips(name, split, root=options.root, words=options.words)
-    print("\n".join(clips.notes), end="\n" * bool(clips.notes))
+    print("\n".join(clips.remarks), end="\n" * bool(clips.remarks))
     return clips
 
 

@@ -101,13 +101,13 @@ def load(
         found = bundled_words.index(split, root=root, words=words)
     else:
         found = folder.index(split, root=root, words=words)
-    entries, classes, notes = found
+    entries, classes, remarks = found
     if not entries:
         raise ValueError(
             f"The {split} split of {name!r} has no clip of {', '.join(classes)} here. "
-            f"Choose others, another split, or split='all'. {' '.join(notes)}".rstrip()
+            f"Choose others, another split, or split='all'. {' '.join(remarks)}".rstrip()
         )
     if limit is not None and limit < len(entries):
         entries = [entries[n * len(entries) // limit] for n in range(limit)]
     kind = made_notes.Notes if name == "notes" else Dataset
-    return kind(entries, classes=classes, notes=notes, seconds=seconds, level_db=level_db)
+    return kind(entries, classes=classes, remarks=remarks, seconds=seconds, level_db=level_db)

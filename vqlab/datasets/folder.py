@@ -1,11 +1,10 @@
 """Any folder of sound files as a data set, with its subfolders as labels.
 
 The one idea: what the name of a file says about the speaker decides its split, so that nobody is
-heard both in training and in testing; clips whose names do not say it are counted in the notes. The
-speakers are put in the order of a hash of their names;
-the first tenth is the test split, the next tenth validation, the rest training. The same files
-always give the same splits; adding a speaker can move another one, so keep the folder as it is
-between training and testing.
+heard both in training and in testing; clips whose names do not say it are counted in the remarks.
+The speakers are put in the order of a hash of their names; the first tenth is the test split, the
+next tenth validation, the rest training. The same files always give the same splits; adding a
+speaker can move another one, so keep the folder as it is between training and testing.
 """
 
 from __future__ import annotations
@@ -62,19 +61,21 @@ def index(
             odd[kind].append(path)
         if not bad:
             good.append(path)
-    notes = [sentence(kind, found, dropped=True) for kind, found in odd.items() if found]
+    remarks = [sentence(kind, found, dropped=True) for kind, found in odd.items() if found]
     if others:
         kinds = ", ".join(f"{n} {end or 'without ending'}" for end, n in others.most_common(4))
-        notes.append(f"Skipped what is no sound file: {counted(others.total(), 'file')} ({kinds}).")
+        remarks.append(
+            f"Skipped what is no sound file: {counted(others.total(), 'file')} ({kinds})."
+        )
     if not good:
         raise FileNotFoundError(
             f"{folder} holds no sound file that can be read (wav, flac, ogg, mp3, aiff, au). "
-            + " ".join(notes)
+            + " ".join(remarks)
         )
     everything = [Entry(path, _label(path, folder), speaker(path)) for path in good]
     nameless = sum(entry.speaker == entry.path.stem for entry in everything)
     if nameless:
-        notes.append(
+        remarks.append(
             f"{counted(nameless, 'clip')} without a speaker in the file name: each counts as a "
             "speaker of its own, so one voice may be in two splits."
         )
@@ -91,7 +92,7 @@ def index(
         for entry in everything
         if entry.label in chosen and split in ("all", part[entry.speaker])
     ]
-    return entries, chosen, notes
+    return entries, chosen, remarks
 
 
 def speaker(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 The one idea: a data set is a list of paths with their label and speaker, and a file is decoded only
 when its item is asked for. So 105,000 clips load as readily as 30. What decoding shows to be odd
-(a silent clip, two channels, another sample rate) is kept and said in `Dataset.notes`.
+(a silent clip, two channels, another sample rate) is kept and said in `Dataset.remarks`.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def sentence(kind: str, paths: Iterable[Path], *, dropped: bool) -> str:
 
 
 def pieces(entries: Sequence[Entry], seconds: float) -> tuple[list[Entry], list[str]]:
-    """Recordings cut into pieces of `seconds`, one after the other; and notes on what failed.
+    """Recordings cut into pieces of `seconds`, one after the other; and remarks on what failed.
 
     What is left at the end of a recording is not used. Raises ValueError for no length.
     """
@@ -149,7 +149,7 @@ class Dataset(Sequence[Item]):
         entries: Sequence[Entry],
         *,
         classes: Sequence[str] | None = None,
-        notes: Sequence[str] = (),
+        remarks: Sequence[str] = (),
         seconds: float | None = 1.0,
         level_db: float | None = None,
     ) -> None:
@@ -163,15 +163,15 @@ class Dataset(Sequence[Item]):
         self.classes = sorted(set(self.labels)) if classes is None else list(classes)
         self.seconds = seconds
         self.level_db = level_db
-        self._notes = list(notes)
+        self._remarks = list(remarks)
         self._odd: dict[str, set[Path]] = {kind: set() for kind in _SAID}
         self._last: tuple[Path, Tensor] | None = None
 
     @property
-    def notes(self) -> list[str]:
+    def remarks(self) -> list[str]:
         """Sentences on what is missing or odd: known at loading, and seen in decoding so far."""
         seen = [sentence(kind, odd, dropped=False) for kind, odd in self._odd.items() if odd]
-        return self._notes + seen
+        return self._remarks + seen
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -182,7 +182,7 @@ class Dataset(Sequence[Item]):
     def __getitem__(self, index: slice) -> Dataset: ...
     def __getitem__(self, index: int | slice) -> Item | Dataset:
         if isinstance(index, slice):
-            return self._like(self.entries[index], self._notes)
+            return self._like(self.entries[index], self._remarks)
         return self._decode(self.entries[index])
 
     def __repr__(self) -> str:
@@ -200,13 +200,14 @@ class Dataset(Sequence[Item]):
             seen[entry.label] += 1
             if seen[entry.label] <= each:
                 entries.append(entry)
-        return self._like(entries, self._notes)
+        return self._like(entries, self._remarks)
 
     def waveforms(self, *, progress: bool = True) -> Tensor:
         """Every item decoded once, as Tensor (N, samples) float32; a bar after two seconds.
 
         One second at 16 kHz takes 64 kB: 3,000 clips 0.2 GB, the whole of Speech Commands 7 GB.
-        Silent clips stay in (the rows follow `labels`) and are named in `notes`; `scan` drops them.
+        Silent clips stay in (the rows follow `labels`) and are named in `remarks`; `scan` drops
+        them.
 
         Raises ValueError for a clip that cannot be read, and for `seconds=None` when the clips
         have different lengths.
@@ -232,7 +233,7 @@ class Dataset(Sequence[Item]):
     def scan(self) -> Dataset:
         """Decode every clip once and return a Dataset without those that are no use.
 
-        Left out and said in its `notes`: clips that cannot be read, silent ones, and those under
+        Left out and said in its `remarks`: clips that cannot be read, silent ones, and those under
         0.1 s. The clips that stay but were mixed or resampled are counted there too.
         """
         seen = self._like(self.entries, [])
@@ -245,14 +246,14 @@ class Dataset(Sequence[Item]):
         said = [
             sentence(kind, seen._odd[kind], dropped=True) for kind in _DROPPED if seen._odd[kind]
         ]
-        kept = self._like([e for e in self.entries if e.path not in bad], self._notes + said)
+        kept = self._like([e for e in self.entries if e.path not in bad], self._remarks + said)
         for kind in ("channels", "rate"):
             kept._odd[kind] = seen._odd[kind] - bad
         return kept
 
-    def _like(self, entries: Sequence[Entry], notes: Sequence[str]) -> Dataset:
+    def _like(self, entries: Sequence[Entry], remarks: Sequence[str]) -> Dataset:
         options = {"seconds": self.seconds, "level_db": self.level_db}
-        return type(self)(entries, classes=self.classes, notes=notes, **options)  # type: ignore[arg-type]
+        return type(self)(entries, classes=self.classes, remarks=remarks, **options)  # type: ignore[arg-type]
 
     def _load(self, entry: Entry) -> Tensor:
         """Decode one file to (samples,) at 16 kHz and remember what is odd about it."""

@@ -40,7 +40,7 @@ def find(root: str | os.PathLike[str] | None = None) -> Path:
 def index(
     split: str, *, root: str | os.PathLike[str] | None = None, seconds: float | None = None
 ) -> tuple[list[Entry], list[str], list[str]]:
-    """The pieces of a split, the labels (folders such as `train-clean-100`), and notes.
+    """The pieces of a split, the labels (folders such as `train-clean-100`), and remarks.
 
     seconds : length of the pieces; what is left at the end of an utterance is not used. None gives
         whole utterances.
@@ -62,8 +62,8 @@ def index(
 
     chosen = [entry for entry in utterances if split in ("all", split_of(entry))]
     labels = sorted({entry.label for entry in utterances})
-    notes = [f"LibriSpeech: {counted(len(chosen), 'utterance')} in the {split} split."]
+    remarks = [f"LibriSpeech: {counted(len(chosen), 'utterance')} in the {split} split."]
     if seconds is None:
-        return chosen, labels, notes
+        return chosen, labels, remarks
     cut, dropped = pieces(chosen, seconds)
-    return cut, labels, notes + dropped
+    return cut, labels, remarks + dropped

@@ -73,7 +73,7 @@ def index(
     families: str | Sequence[str] | None = None,
     sources: str | Sequence[str] | None = None,
 ) -> tuple[list[Entry], list[str], list[str]]:
-    """The notes of a split (labels are families, speakers instruments), the families, and notes.
+    """The notes of a split (labels are families, speakers instruments), the families, and remarks.
 
     root : the folder that holds nsynth-train and the others, or their archives
         (nsynth-train.jsonwav.tar.gz, unpacked at the first use), or one folder of notes, or one
@@ -83,7 +83,7 @@ def index(
     Raises FileNotFoundError when nothing is there; ValueError for an unknown family or source.
     """
     place = find(root)
-    everything, notes = (_official_split if _official(place) else _own_split)(place, split)
+    everything, remarks = (_official_split if _official(place) else _own_split)(place, split)
     here = {entry.label for part in everything.values() for entry in part}
     if _official(place):  # the same in every split, whichever parts are unpacked
         here |= {*FAMILIES}
@@ -97,7 +97,7 @@ def index(
         if entry.label in wanted and entry.speaker.split("_")[-2] in kept
     ]
     entries.sort(key=lambda entry: entry.path.name)
-    return entries, [name for name in wanted if name in here] or wanted, notes
+    return entries, [name for name in wanted if name in here] or wanted, remarks
 
 
 def find(root: str | os.PathLike[str] | None = None) -> Path:
@@ -136,34 +136,34 @@ def _official_split(place: Path, split: str) -> tuple[dict[str, list[Entry]], li
             "instruments are split."
         )
     everything: dict[str, list[Entry]] = {}
-    notes = []
+    remarks = []
     for part, folder in here.items():
         if folder is not None:
             everything[part], more = _read(folder)
-            notes += more if split in ("all", part) else []
+            remarks += more if split in ("all", part) else []
     validation, test = (
         {entry.speaker for entry in everything.get(part, [])} for part in ("validation", "test")
     )
     both = validation & test
     if both and split in ("validation", "test", "all"):
-        notes.append(
+        remarks.append(
             f"NSynth's own validation and test splits have {counted(len(both), 'instrument')} in "
             "common, with different notes."
         )
     training = everything.get("train", [])
     kept = [note for note in training if note.speaker not in validation | test]
     if len(kept) < len(training) and split == "train":
-        notes.append(
+        remarks.append(
             f"{counted(len(training) - len(kept), 'note')} of the train split left out: the "
             "instrument is also in the validation or test split."
         )
         everything["train"] = kept
-    return everything, notes
+    return everything, remarks
 
 
 def _own_split(folder: Path, split: str) -> tuple[dict[str, list[Entry]], list[str]]:
     """One folder of notes, its instruments split 60 : 20 : 20 by a hash of their names."""
-    found, notes = _read(folder)
+    found, remarks = _read(folder)
     # A fifth: what lies in one folder is a small excerpt, and a tenth of it would test nothing.
     part = split_of_speakers({entry.speaker for entry in found}, share=0.2)
     if split in ("validation", "test") and split not in part.values():
@@ -171,10 +171,10 @@ def _own_split(folder: Path, split: str) -> tuple[dict[str, list[Entry]], list[s
             f"{folder} has {counted(len(part), 'instrument')}, too few for a {split} split "
             "(three at least). Use split='all'."
         )
-    notes.append(
+    remarks.append(
         f"{counted(len(part), 'instrument')} in one folder, split by a hash of their names."
     )
-    return {name: [e for e in found if part[e.speaker] == name] for name in FOLDERS}, notes
+    return {name: [e for e in found if part[e.speaker] == name] for name in FOLDERS}, remarks
 
 
 def _read(folder: Path) -> tuple[list[Entry], list[str]]:

@@ -58,13 +58,13 @@ class Pictures:
     images : Tensor (n, channels, 32, 32), float32 in [0, 1]; one channel is grey, three are RGB
     labels : one for each picture
     classes : the labels of the whole set, sorted, the same in every split
-    notes : sentences on what is odd, and how the pictures were made to fit
+    remarks : sentences on what is odd, and how the pictures were made to fit
     """
 
     images: Tensor
     labels: list[str]
     classes: list[str]
-    notes: list[str]
+    remarks: list[str]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -102,24 +102,24 @@ def load_pictures(
     classes = [str(digit) for digit in range(10)]
     if name == "mnist":
         raw, labels = _mnist(split, root)
-        notes = ["MNIST: two black pixels added on each side, 32 x 32."]
+        remarks = ["MNIST: two black pixels added on each side, 32 x 32."]
     elif name == "digits":
         raw, labels = _digits(split)
-        notes = ["scikit-learn's digits, 8 x 8, enlarged to 32 x 32 by linear interpolation."]
+        remarks = ["scikit-learn's digits, 8 x 8, enlarged to 32 x 32 by linear interpolation."]
     elif name == "cifar10":
         raw, labels = _cifar10(split, root)
-        classes, notes = CIFAR_CLASSES, []
+        classes, remarks = CIFAR_CLASSES, []
     else:
         raw, labels = _patches(split)
         classes = sorted(set(labels))
-        notes = ["Overlapping 32 x 32 patches of scikit-learn's two photographs."]
+        remarks = ["Overlapping 32 x 32 patches of scikit-learn's two photographs."]
     if limit is not None and limit < len(labels):
         chosen = [n * len(labels) // limit for n in range(limit)]
         raw, labels = raw[chosen], [labels[n] for n in chosen]
-    return Pictures(_fit(raw, most=16 if name == "digits" else 255), labels, classes, notes)
+    return Pictures(_to_size(raw, most=16 if name == "digits" else 255), labels, classes, remarks)
 
 
-def _fit(raw: np.ndarray, *, most: int) -> Tensor:
+def _to_size(raw: np.ndarray, *, most: int) -> Tensor:
     """Bytes (n, channels, height, width) up to `most` to float32 in [0, 1], 32 x 32."""
     images = torch.from_numpy(raw.astype(np.float32)).div_(most)
     if images.shape[-1] < SIZE // 2:

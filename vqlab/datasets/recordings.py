@@ -119,7 +119,7 @@ def index(
     root: str | os.PathLike[str] | None = None,
     seconds: float | None = None,
 ) -> tuple[list[Entry], list[str], list[str]]:
-    """The recordings of a split, or pieces of `seconds` of them; the labels; and notes.
+    """The recordings of a split, or pieces of `seconds` of them; the labels; and remarks.
 
     Raises FileNotFoundError when nothing is there.
     """
@@ -135,11 +135,11 @@ def index(
             everything.append(Entry(path, label, told["speaker"]))
     chosen = [entry for entry in everything if split in ("all", split_of(name, entry.speaker))]
     labels = sorted({entry.label for entry in everything})
-    notes = [f"{folder.name}: {counted(len(chosen), 'recording')} in the {split} split."]
+    remarks = [f"{folder.name}: {counted(len(chosen), 'recording')} in the {split} split."]
     if seconds is None:
-        return chosen, labels, notes
+        return chosen, labels, remarks
     cut, dropped = pieces(chosen, seconds)
-    return cut, labels, notes + dropped
+    return cut, labels, remarks + dropped
 
 
 def _ages(path: Path) -> dict[str, str]:

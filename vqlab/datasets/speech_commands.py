@@ -2,7 +2,7 @@
 
 The one idea: the set comes with two lists of file names, for validation and for testing, made so
 that no speaker is in two splits; what is in neither list is for training. A partly unpacked set
-works: listed clips that are absent are left out and counted in the notes. The bundled words have
+works: listed clips that are absent are left out and counted in the remarks. The bundled words have
 the same layout and are read by the same functions.
 
 P. Warden, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition", 2018
@@ -86,17 +86,17 @@ def index(
     clips = CLIPS[version]
     chosen = choose(words, clips, "word", f"Speech Commands {version}")
     folder = find(root, version=version)
-    everything, listed, notes = clips_of(folder)
+    everything, listed, remarks = clips_of(folder)
     entries, more = split_clips(everything, listed, split, words=set(chosen))
     here = Counter(entry.label for entry in everything)
-    notes += _what_is_missing({word: (here[word], clips[word]) for word in chosen}, version)
+    remarks += _what_is_missing({word: (here[word], clips[word]) for word in chosen}, version)
     if not any(here[word] for word in chosen):
         raise FileNotFoundError(
             f"No clip of {', '.join(map(repr, chosen))} in {folder}; the words here are "
             f"{', '.join(sorted(set(here))) or 'none'}. Choose among them, or complete the set: "
             "python -m vqlab download speech_commands"
         )
-    return entries, sorted(word for word in chosen if here[word]), notes + more
+    return entries, sorted(word for word in chosen if here[word]), remarks + more
 
 
 def split_clips(
@@ -116,7 +116,7 @@ def split_clips(
     if listed is None:
         chosen = [e for e in everything if split in ("all", which_set(e.speaker))]
         return [e for e in chosen if e.label in words], []
-    notes = []
+    remarks = []
     by_path = {entry.path: entry for entry in everything}
     members = {
         part: [by_path[path] for path in dict.fromkeys(paths) if path in by_path]
@@ -129,7 +129,7 @@ def split_clips(
     for part, count in absent.items():
         if count and split in (part, "all"):
             verb = "is" if count == 1 else "are"
-            notes.append(f"{counted(count, 'clip')} named in {LISTS[part]} {verb} not here.")
+            remarks.append(f"{counted(count, 'clip')} named in {LISTS[part]} {verb} not here.")
     speakers = {part: {entry.speaker for entry in members[part]} for part in LISTS}
     held_out: set[str] = set()
     if split == "validation":
@@ -139,11 +139,11 @@ def split_clips(
     kept = [e for e in members[split] if e.speaker not in held_out and e.label in words]
     lost = sum(e.label in words for e in members[split]) - len(kept)
     if lost:
-        notes.append(
+        remarks.append(
             f"{counted(lost, 'clip')} of the {split} split left out: a speaker is also in "
             f"{'the test split' if split == 'validation' else 'the validation or test split'}."
         )
-    return sorted(kept, key=lambda e: (e.label, e.path.name)), notes
+    return sorted(kept, key=lambda e: (e.label, e.path.name)), remarks
 
 
 def which_set(speaker: str) -> str:
@@ -159,25 +159,27 @@ def clips_of(folder: Path) -> tuple[list[Entry], dict[str, list[Path]] | None, l
 
     The paths stand under "validation" and "test", present or not; None where a list is missing.
     """
-    everything, strange, notes = [], 0, []
+    everything, strange, remarks = [], 0, []
     for path in sorted(folder.glob("*/*_nohash_*"), key=str):
         named = _CLIP.fullmatch(path.name)
         strange += named is None
         if named:
             everything.append(Entry(path, path.parent.name, named[1]))
     if strange:
-        notes.append(f"{counted(strange, 'file')} not named <speaker>_nohash_<take>.wav left out.")
+        remarks.append(
+            f"{counted(strange, 'file')} not named <speaker>_nohash_<take>.wav left out."
+        )
     if not all((folder / name).is_file() for name in LISTS.values()):
-        notes.append(
+        remarks.append(
             f"{' or '.join(LISTS.values())} is missing in {folder.name}; the splits are made by "
             "the set's own rule, the hash of the speaker."
         )
-        return everything, None, notes
+        return everything, None, remarks
     listed = {}
     for part, name in LISTS.items():
         lines = map(str.strip, (folder / name).read_text(encoding="utf-8").splitlines())
         listed[part] = [folder / line for line in lines if line]
-    return everything, listed, notes
+    return everything, listed, remarks
 
 
 def _what_is_missing(counts: dict[str, tuple[int, int]], version: str) -> list[str]:

@@ -38,5 +38,5 @@ def index(
             "load('folder', root=…) reads any folder of sound files."
         )
     chosen = choose(words, here, "word", f"the word set in {folder.name!r}")
-    entries, notes = speech_commands.split_clips(everything, listed, split, words=set(chosen))
-    return entries, chosen, odd + notes
+    entries, remarks = speech_commands.split_clips(everything, listed, split, words=set(chosen))
+    return entries, chosen, odd + remarks

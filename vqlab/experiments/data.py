@@ -74,7 +74,7 @@ def load(grid: Grid, split: str, *, codec: Codec | None = None, progress: bool =
         images = pictures.images
         if grid.dataset.binarise:
             images = (images >= 0.5).float()
-        return Split(images, notes=tuple(pictures.notes))
+        return Split(images, notes=tuple(pictures.remarks))
     assert isinstance(front, Front) and isinstance(grid.spectrogram, Stft | LogMel)
     items = _items(grid, split, limit, front)
     pieces, quiet = [], 0
@@ -86,7 +86,7 @@ def load(grid: Grid, split: str, *, codec: Codec | None = None, progress: bool =
         quiet += int((~loud).sum())
         pieces.append(found[loud])
     kept = torch.cat(pieces)
-    notes = list(items.notes)
+    notes = list(items.remarks)
     if quiet:
         notes.append(
             f"{quiet} of {quiet + len(kept)} segments of the {split} split have a root mean square "
@@ -127,7 +127,7 @@ def _clips(chosen: ClipSet, split: str, limit: int | None, codec: Codec | None) 
     found, notes = [], []
     for name in chosen.of:
         clips = load_clips(name, split, root=chosen.root, words=chosen.words, limit=limit)
-        notes += clips.notes
+        notes += clips.remarks
         if split == "validation" and name in WITH_WORDS:
             clips = clips.at_most(12)  # of a word: each has about the same say
         found.append(training.levelled(codec, clips, speeds=speeds))
@@ -144,5 +144,5 @@ def load_clips(
     words = words if name in WITH_WORDS else None
     clips = datasets.load(name, split, root=root, words=words, seconds=1.0, limit=limit).scan()
     if not len(clips):
-        raise ValueError(f"no clip of the {split} split can be used: {' '.join(clips.notes)}")
+        raise ValueError(f"no clip of the {split} split can be used: {' '.join(clips.remarks)}")
     return clips

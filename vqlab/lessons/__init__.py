@@ -21,7 +21,7 @@ from pathlib import Path
 
 from .checking import exercise_names, find
 from .exercise import Exercise, Verdict, value_of
-from .guesses import Note, guess, reveal
+from .guesses import Answer, guess, reveal
 from .own_file import fill, pieces
 from .own_pieces import check, mine, own
 

@@ -14,7 +14,7 @@ from typing import Any
 _guesses: dict[str, Any] = {}
 
 
-class Note(str):
+class Answer(str):
     """A sentence that Jupyter shows as text, without quotation marks."""
 
     def __repr__(self) -> str:
@@ -36,16 +36,16 @@ def guess(key: str, value: Any = None) -> Any:
     if value is None:
         return _guesses.get(key)
     _guesses[key] = value
-    return Note(f"Kept: {_shown(value)}.")
+    return Answer(f"Kept: {_shown(value)}.")
 
 
-def reveal(key: str, answer: Any, unit: str = "") -> Note:
+def reveal(key: str, answer: Any, unit: str = "") -> Answer:
     """Show the answer beside the guess kept under `key`."""
     end = f" {unit}" if unit else ""
     kept = _guesses.get(key)
     if kept is None:
-        return Note(f"No guess made; it is {_shown(answer)}{end}.")
-    return Note(f"You guessed {_shown(kept)}{end}; it is {_shown(answer)}{end}.")
+        return Answer(f"No guess made; it is {_shown(answer)}{end}.")
+    return Answer(f"You guessed {_shown(kept)}{end}; it is {_shown(answer)}{end}.")
 
 
 def _shown(value: Any) -> str:

@@ -19,7 +19,7 @@ from IPython.display import display
 
 from . import checking, own_file
 from .exercise import Verdict
-from .guesses import Note
+from .guesses import Answer
 from .own_file import Section
 
 
@@ -156,4 +156,4 @@ def _text(filename: str, nodes: list[ast.stmt]) -> str:
 
 
 def _say(sentence: str) -> None:
-    display(Note(sentence))
+    display(Answer(sentence))

@@ -65,7 +65,7 @@ def compare(
         )
         for (label, waveform), gain, level in zip(waveforms.items(), gains, levels, strict=True)
     ]
-    return Player(made, sample_rate, title, tuple(_notes(made, common, match_level)))
+    return Player(made, sample_rate, title, tuple(_remarks(made, common, match_level)))
 
 
 def play(waveform: Any, sample_rate: int = 16000, label: str = "sound") -> Player:
@@ -123,25 +123,25 @@ def _gains(
     return gains, float(common)
 
 
-def _notes(versions: list[Version], common: float, match_level: bool) -> list[str]:
-    notes = []
+def _remarks(versions: list[Version], common: float, match_level: bool) -> list[str]:
+    remarks = []
     changed = [version for version in versions if abs(version.gain_db) >= 0.05]
     silent = [version.label for version in versions if version.silent]
     heard = [version for version in versions if not version.silent]
     if changed:
         first = "the first version" if heard[0] is versions[0] else f"“{heard[0].label}”"
         each = ", ".join(f"{version.label} {_signed(version.gain_db)} dB" for version in changed)
-        notes.append(f"matched to {first}: {each}")
+        remarks.append(f"matched to {first}: {each}")
     elif len(versions) > 1:
-        notes.append("levels as they were" if not match_level else "levels were equal")
+        remarks.append("levels as they were" if not match_level else "levels were equal")
     else:
-        notes.append("level as it was")
+        remarks.append("level as it was")
     if silent:
-        notes.append(f"silent, left as it was: {', '.join(silent)}")
+        remarks.append(f"silent, left as it was: {', '.join(silent)}")
     if common < 0:
         whole = "all turned down" if len(versions) > 1 else "turned down"
-        notes.append(f"{whole} {max(-common, 0.01):.2g} dB so that nothing clips")
-    return notes
+        remarks.append(f"{whole} {max(-common, 0.01):.2g} dB so that nothing clips")
+    return remarks
 
 
 def _signed(db: float) -> str:

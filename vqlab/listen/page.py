@@ -71,8 +71,8 @@ def page(
         else version
         for version in player.versions
     ]
-    notes = (*player.notes, "sizes and rates are those of whole files, header included")
-    return replace(player, versions=sized, notes=notes)
+    remarks = (*player.remarks, "sizes and rates are those of whole files, header included")
+    return replace(player, versions=sized, remarks=remarks)
 
 
 def folder(

@@ -47,8 +47,8 @@ def spectrogram_png(
     Made without a figure and with few colours, so that a second of speech takes 4 to 10 kB.
     """
     grid = _columns(db)[::-1]  # low frequencies at the bottom
-    level = np.clip((grid - vmax) / RANGE_DB + 1.0, 0.0, 1.0) * (_COLOURS - 1)
-    pixels = np.where(np.isnan(level), 0, np.nan_to_num(level).round() + 2).astype(np.uint8)
+    shade = np.clip((grid - vmax) / RANGE_DB + 1.0, 0.0, 1.0) * (_COLOURS - 1)
+    pixels = np.where(np.isnan(shade), 0, np.nan_to_num(shade).round() + 2).astype(np.uint8)
     # Palette: 0 transparent, 1 the waveform's blue (seen on white and on black), then magma.
     palette = np.concatenate([[(0, 0, 0), (59, 130, 246)], magma(_COLOURS)]).astype(np.uint8)
     return png(np.vstack([_strip(samples, full_scale), pixels]), palette, transparency=0)
@@ -104,7 +104,7 @@ class Player:
     versions: list[Version]
     sample_rate: int
     title: str | None
-    notes: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     @property
     def html(self) -> str:
@@ -207,9 +207,9 @@ class Player:
             )
         parts.append("</div>")
         config = self._analysis()
-        notes = "; ".join(self.notes)
+        said = "; ".join(self.remarks)
         parts.append(
-            f'<p class="vq-note">{html.escape(notes[:1].upper() + notes[1:])}. Above the waveform, '
+            f'<p class="vq-note">{html.escape(said[:1].upper() + said[1:])}. Above the waveform, '
             f"below the spectrogram from 0 to {config.f_max / 1000:g} kHz (mel scale, "
             f"{RANGE_DB:.0f} dB from black to white, the same scale for all).</p>"
         )

@@ -93,6 +93,6 @@ def picture_uri(
         if length > most:
             grid = np.maximum.reduceat(grid, np.arange(most) * length // most, axis=axis)
     top = grid.max() if loudest is None else loudest
-    level = np.clip((grid[::-1] - top) / RANGE_DB + 1.0, 0.0, 1.0)
-    pixels = np.round(level * (_COLOURS - 1)).astype(np.uint8)
+    shade = np.clip((grid[::-1] - top) / RANGE_DB + 1.0, 0.0, 1.0)
+    pixels = np.round(shade * (_COLOURS - 1)).astype(np.uint8)
     return data_uri("image/png", png(pixels, magma(_COLOURS)))
