@@ -66,7 +66,7 @@ def microphone(path: Path) -> list[str]:
 
 @contextmanager
 def watched(browser, allowed: str, **options: Any) -> Iterator[Any]:
-    """A page; at the end there must have been no message, error or request beyond ``allowed``."""
+    """A page; at the end there must have been no message, error or request beyond `allowed`."""
     context, bad = browser.new_context(**options), []
     page = context.new_page()
     page.set_default_timeout(1000 * HANG)

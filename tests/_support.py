@@ -37,7 +37,7 @@ def need(module_or_program: str) -> Any:
 
 
 def script(folder: str, name: str) -> Any:
-    """A script of the project as a module, for example ``script("tools", "website")``."""
+    """A script of the project as a module, for example `script("tools", "website")`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / folder)
         return importlib.import_module(name)

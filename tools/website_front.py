@@ -46,7 +46,7 @@ PATHS = [
 
 
 def front(pages: Sequence[Page], sounds: Sequence[Clip], codec: Codec) -> str:
-    """The body of index.html; ``pages`` are the notebooks', in order."""
+    """The body of index.html; `pages` are the notebooks', in order."""
     clip = next(clip for clip in sounds if clip.key == SHOWN)
     data = clip.files[1]
     seconds, whole = len(clip.samples) / codec.sample_rate, 2 * len(clip.samples)

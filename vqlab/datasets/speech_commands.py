@@ -166,9 +166,7 @@ def clips_of(folder: Path) -> tuple[list[Entry], dict[str, list[Path]] | None, l
         if named:
             everything.append(Entry(path, path.parent.name, named[1]))
     if strange:
-        remarks.append(
-            f"{counted(strange, 'file')} not named <speaker>_nohash_<take>.wav left out."
-        )
+        remarks = [f"{counted(strange, 'file')} not named <speaker>_nohash_<take>.wav left out."]
     if not all((folder / name).is_file() for name in LISTS.values()):
         remarks.append(
             f"{' or '.join(LISTS.values())} is missing in {folder.name}; the splits are made by "
