@@ -206,7 +206,7 @@ class Dataset(Sequence[Item]):
         """Every item decoded once, as Tensor (N, samples) float32; a bar after two seconds.
 
         One second at 16 kHz takes 64 kB: 3,000 clips 0.2 GB, the whole of Speech Commands 7 GB.
-        Silent clips stay in (the rows follow `labels`) and are said in `remarks`; `scan` drops them.
+        Silent clips stay in (the rows follow `labels`) and `remarks` says so; `scan` drops them.
 
         Raises ValueError for a clip that cannot be read, and for `seconds=None` when the clips
         have different lengths.
