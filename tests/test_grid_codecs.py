@@ -7,13 +7,14 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from _support import ROOT
+from _support import ROOT, need
 
 import vqlab
 from vqlab import audio, cli
 from vqlab.codec import Codec, packing
 from vqlab.experiments import evaluate, folders, reading, run
 from vqlab.features import segments
+from vqlab.files import bundled
 
 STORED = ROOT / "tests" / "runs"
 """Runs that the version before `codec.safetensors` left; `killed` after one of three epochs."""
@@ -165,6 +166,25 @@ def test_compress_decompress_and_info_take_a_run(grid, tmp_path, capsys):
     assert len(audio.load(tmp_path / "b.wav")[0]) == 20000
     assert cli.main(["info", model[1]]) == 0
     assert '"rvq"' in capsys.readouterr().out
+
+
+def test_runs_are_scored_on_clips_beside_shipped_weights(grid, tmp_path, capsys):
+    need("pesq")
+    words = bundled("words")
+    names = [line for line in (words / "testing_list.txt").read_text().split() if "yes/" in line]
+    (tmp_path / "clips.txt").write_text("\n".join(names[:2]))
+    clips = ["--clips", str(tmp_path / "clips.txt"), "--root", str(words)]
+    runs = [str(grid / name) for name in (*QUANTISED[:2], "ae-D4-s0")]
+    assert cli.main(["evaluate", *runs, "speech", *clips, "--kbps", "20"]) == 0
+    told = capsys.readouterr().out
+    rows = [line.split(" | ") for line in told.splitlines() if line.startswith("| ")]
+    assert [row[0].strip("| ") for row in rows[1:]] == [
+        "pictures, no codes", *QUANTISED[:2], "speech",
+    ]  # fmt: skip
+    for row in rows[2:4]:
+        assert 0 < float(row[1]) < float(row[2]) < 20 and 0 < float(row[3]) < 100
+    assert cli.main(["evaluate", runs[2], *clips]) == 2
+    assert "no files to score" in capsys.readouterr().err
 
 
 # What earlier versions left

@@ -120,7 +120,9 @@ def evaluate(options: argparse.Namespace) -> None:
             print(f"The table is {Path(path) / 'results.csv'}, and as text results.md")
         return
     codecs = folders.codecs_in(options.codecs)
-    codecs = {name: codec for name, codec in codecs.items() if codec.rates}  # others have no files
+    codecs = {name: codec for name, codec in codecs.items() if codec.rates}
+    if not codecs:
+        raise ValueError("none of these models has codes, so there are no files to score")
     if options.clips:
         clips: Sequence = metrics.clips_from_list(
             options.clips, recordings_root(options.root), seconds=options.seconds
@@ -129,7 +131,7 @@ def evaluate(options: argparse.Namespace) -> None:
         clips = [item for name in options.dataset for item in _load(options, name, options.split)]
     rows = [evaluation.score_features(next(iter(codecs.values())), clips)]
     for name, codec in codecs.items():
-        rows += evaluation.score_rates(codec, clips, name, options.kbps)
+        rows += evaluation.score_rates(codec, clips, name, options.kbps or codec.usual_rates)
     text = evaluation.table(rows)
     print(text)
     if options.out:
@@ -138,7 +140,7 @@ def evaluate(options: argparse.Namespace) -> None:
         evaluation.save_rows(rows, out / "scores.json")
         write_whole(out / "table.md", (text + "\n").encode())
         codec = list(codecs.values())[-1]
-        item = _picture(codec, clips, options.kbps, out / "spectrograms.png")
+        item = _picture(codec, clips, options.kbps or codec.usual_rates, out / "spectrograms.png")
         print(f"Table, scores and a picture of a typical clip ({item.label!r}) are in {out}")
 
 
@@ -151,7 +153,7 @@ def _picture(codec: Codec, clips: Sequence, rates: Sequence[float], path: Path) 
     heard, found = {"original": item.waveform}, codec.analysis(item.waveform)
     for kbps in sorted(rates, reverse=True):
         heard[f"{kbps:g} kbit/s"] = codec.decode(*codec.from_bytes(found.compress(kbps)))
-    config = codec.features.config
+    config = spectral.MelConfig(hop_length=codec.features.config.hop_length)
     pictures = {name: spectral.log_mel(waveform, config) for name, waveform in heard.items()}
     plots.compare_spectrograms(pictures, config).savefig(path, dpi=80)
     return item

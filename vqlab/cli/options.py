@@ -83,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--split", default="test", choices=["train", "validation", "test", "all"])
     p.add_argument("--clips", metavar="LIST", help="instead: a text file that names the clips")
     p.add_argument("--seconds", type=float, help="with --clips: only the beginning of each")
-    p.add_argument("--kbps", type=float, nargs="+", default=[0.5, 1.0, 1.5], metavar="RATE",
-                   help="of the stored files, at most")  # fmt: skip
+    p.add_argument("--kbps", type=float, nargs="+", metavar="RATE", help="of the stored files, at "
+                   "most (default: 0.5 1.0 1.5, as far as a model has them)")  # fmt: skip
     p.add_argument("--out", metavar="FOLDER", help="for table.md, scores.json, spectrograms.png")
     p.add_argument("--threads", type=int, help="of the processor (default: all)")
 

@@ -41,6 +41,9 @@ LEVEL_DB = -20.0
 FIT_AT = (0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
 """Qualities at which `Codec.fit_tables` counts; 1 gives the loudest positions all stages."""
 
+RATES = (0.5, 1.0, 1.5)
+"""kbit/s that are tried where nobody says which."""
+
 
 class Codec:
     """A model with its features: waveforms in, codes out, and back.
@@ -90,6 +93,14 @@ class Codec:
         """The rate where nobody asks for one: 1 kbit/s, or the lowest that the model has."""
         self._check_codes()
         return max(1.0, self.rates[0] / 1000)
+
+    @property
+    def usual_rates(self) -> list[float]:
+        """Several rates where nobody says which: those of `RATES` that the model has."""
+        lowest, highest = self.rates[0] / 1000, self.rates[-1] / 1000
+        there = [kbps for kbps in RATES if kbps >= lowest]
+        # A file needs some more than its codes; beyond twice that all rates would give one file.
+        return [kbps for kbps in there if kbps <= 2 * highest] or there[:1] or [lowest]
 
     def grid(self, samples: int) -> tuple[int, ...]:
         """Shape of the codes of one stage for `samples` samples: (frames,) or (bands, frames)."""

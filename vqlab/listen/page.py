@@ -25,9 +25,6 @@ from ..plots.media import grey, png
 from . import comparing as listen
 from .player import Player
 
-RATES = (0.5, 1.0, 1.5)
-"""kbit/s that are tried where nobody says which."""
-
 MOST_SECONDS = 60
 """Length of recording that a page takes. With four versions of a minute it has about 6 MB."""
 
@@ -41,8 +38,8 @@ def page(
     """A player with the recording and each rate, lowest first, and the sizes of their files.
 
     model : as `load_pretrained` takes it, or several codecs by name
-    rates : in kbit/s, of the whole file, at most. None: `RATES`, as far as a model has them, or
-        else the nearest that it has.
+    rates : in kbit/s, of the whole file, at most. None: the
+        usual ones that a model has, or else the nearest.
 
     The recording is heard as the codec gets it: one channel at the codec's sample rate.
     Raises ValueError or FileNotFoundError for what cannot be read or coded, and for a recording of
@@ -56,7 +53,7 @@ def page(
         if not codec.rates:
             versions[name] = codec.through(waveform)
             continue
-        found, wanted = codec.analysis(waveform), sorted(set(rates or _usual_rates(codec)))
+        found, wanted = codec.analysis(waveform), sorted(set(rates or codec.usual_rates))
         files = {kbps: found.compress(kbps) for kbps in reversed(wanted)}  # one search serves all
         for kbps in tqdm(wanted, "decoding", delay=2, leave=False):
             label = ", ".join([name] * (len(codecs) > 1) + [f"{kbps:g} kbit/s"])
@@ -115,13 +112,6 @@ def _recording(
     if len(sample_rates) > 1:
         raise ValueError(f"the models know sounds of {sample_rates} Hz: give those of one rate")
     return audio.load(path, sample_rate=sample_rates.pop(), longest=longest)
-
-
-def _usual_rates(codec: Codec) -> list[float]:
-    """Those of `RATES` that a model has; the last lies at the end of what it has, or above."""
-    lowest, highest = codec.rates[0] / 1000, codec.rates[-1] / 1000
-    there = [kbps for kbps in RATES if kbps >= lowest]
-    return [kbps for kbps in there if kbps <= highest] or there[:1] or [lowest]
 
 
 def _decibels(codec: Codec, waveform: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from ..codec import Codec
 from ..codec.analysis import Analysis
 from ..datasets import Item
+from ..features import Front
 from ..files import write_whole
 from ..quantize import CodebookStats
 from . import summary as metrics
@@ -106,11 +107,14 @@ def score_features(
     """The row of the mel frames themselves: analysed and inverted, nothing coded."""
 
     def there_and_back(waveform: Tensor) -> Tensor:
+        if isinstance(codec.features, Front):
+            return codec.through(waveform, inversion=True)
         x = codec.features.analyse(waveform.unsqueeze(0))
         return codec.features.synthesise(x, len(waveform))[0]
 
     scored = metrics.score_codec(there_and_back, clips, pad_seconds=pad_seconds)
-    return {"codec": "mel frames, no codes", "error_db": 0.0} | _summary(scored)
+    seen = "pictures" if isinstance(codec.features, Front) else "mel frames"
+    return {"codec": f"{seen}, no codes", "error_db": 0.0} | _summary(scored)
 
 
 def typical_clip(codec: Codec, clips: Sequence[Item]) -> Item:
@@ -145,7 +149,14 @@ def _summary(scored: list[dict[str, Any]]) -> dict[str, Any]:
 
 @torch.no_grad()
 def _mel_error(codec: Codec, item: Item, codes: Tensor) -> float:
-    """Mean difference in dB of the decoder's mel frames from the levelled original's."""
+    """Mean difference in dB of what the decoder makes from what the network sees."""
+    if isinstance(codec.features, Front):
+        errors = []
+        for block, x, level in codec.seen(item.waveform, 0.0):
+            y = codec.model.decode(codes[..., block.positions])
+            assert level is not None  # of pictures: their lowest and highest decibels
+            errors.append((x - y).abs().mean() * (level[0, 1] - level[0, 0]))
+        return float(torch.stack(errors).mean())
     x = codec.features.analyse(codec.normalise(item.waveform)[0].unsqueeze(0))
     y = codec.model.decode(codes)[..., : x.shape[-1]]
     return float(codec.features.error_db(x, y))
