@@ -315,19 +315,13 @@ def bottleneck_of(kind: str, **options: Any) -> Bottleneck:
 
 
 BOTTLENECKS: dict[str, Any] = {
-    "ae": Identity,
-    "vae": Gaussian,
-    "vq": VectorQuantizer,
-    "rvq": ResidualQuantizer,
+    "ae": Identity, "vae": Gaussian, "vq": VectorQuantizer, "rvq": ResidualQuantizer,
     "fsq": FiniteScalarQuantizer,
-}
+}  # fmt: skip
 ARCHITECTURES: dict[str, Any] = {
-    "speech": speech,
-    "variable_speech": variable_speech,
-    "tutorial": tutorial,
-    "frames": frames,
+    "speech": speech, "variable_speech": variable_speech, "tutorial": tutorial, "frames": frames,
     "pictures": pictures,
-}
+}  # fmt: skip
 """All models that a file can describe, in one place."""
 
 

@@ -21,21 +21,13 @@ if TYPE_CHECKING:
 
 
 PLACES = {
-    "dataset": "dataset.of",
-    "root": "dataset.root",
-    "words": "dataset.words",
-    "speeds": "dataset.speeds",
-    "hop_length": "spectrogram.hop_length",
-    "codebook_size": "bottlenecks.0.K",
-    "stages": "bottlenecks.0.stages",
-    "steps": "training.steps",
-    "minutes": "training.minutes",
-    "batch_size": "training.batch",
-    "learning_rate": "training.learning_rate",
-    "report_every": "training.report_every",
-    "seed": "training.seeds",
-    "start": "training.start",
-}
+    "dataset": "dataset.of", "root": "dataset.root", "words": "dataset.words",
+    "speeds": "dataset.speeds", "hop_length": "spectrogram.hop_length",
+    "codebook_size": "bottlenecks.0.K", "stages": "bottlenecks.0.stages",
+    "steps": "training.steps", "minutes": "training.minutes", "batch_size": "training.batch",
+    "learning_rate": "training.learning_rate", "report_every": "training.report_every",
+    "seed": "training.seeds", "start": "training.start",
+}  # fmt: skip
 """Options of `train` -> what they change in the file of `--model`."""
 
 

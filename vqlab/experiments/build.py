@@ -33,11 +33,9 @@ def sum_squared_error(output: Tensor, target: Tensor) -> Tensor:
 
 
 LOSSES = {
-    "sum": sum_squared_error,
-    "mean": mean_squared_error,
-    "mel": training.mel_loss,
-    "loud_mel": training.loud_mel_loss,
-}
+    "sum": sum_squared_error, "mean": mean_squared_error,
+    "mel": training.mel_loss, "loud_mel": training.loud_mel_loss,
+}  # fmt: skip
 
 
 def loss_of(single: Single) -> Callable[[Tensor, Tensor], Tensor]:
