@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from vqlab.cli import main
-from vqlab.metrics import challenge
+from vqlab.lessons import challenge
 
 EIGHT_BITS = """
 import os, torch

@@ -230,21 +230,21 @@ def _codes_per_stage(data: bytes, model: str) -> str:
 
 def score(options: argparse.Namespace) -> None:
     """Score files with `compress` and `decompress`; one that fails is told, the others go on."""
-    from ..metrics import challenge
+    from ..lessons.challenge import clips_named, score_file, table, write_csv
 
-    clips = challenge.clips_named(options.clips)
+    clips = clips_named(options.clips)
     if options.limit:
         clips = [clips[n * len(clips) // options.limit] for n in range(options.limit)]
     rows, failed = [], []
     for name in options.files:
         try:
-            rows.append(challenge.score_file(Path(name), clips, seconds=options.seconds))
+            rows.append(score_file(Path(name), clips, seconds=options.seconds))
         except (ValueError, FileNotFoundError) as error:
             failed.append(str(error))
     if rows:
-        print(f"{len(clips)} clips, {options.clips}\n\n{challenge.table(rows, options.clips)}")
+        print(f"{len(clips)} clips, {options.clips}\n\n{table(rows, options.clips)}")
         if options.csv:
-            challenge.write_csv(rows, Path(options.csv))
+            write_csv(rows, Path(options.csv))
     if failed:
         raise ValueError(" ".join(failed))
 

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from vqlab.lessons.classifier import load_classifier
 
-from .. import datasets
-from ..files import bundled, recordings_root
-from .classifier import load_classifier
-from .summary import clips_from_list, markdown_table, score, summarise
+from vqlab import datasets
+from vqlab.files import bundled, recordings_root
+from vqlab.metrics.summary import clips_from_list, markdown_table, score, summarise
 
 RATE = 16_000
 PAD = RATE // 2  # silence before and after each clip, as the peers got it
