@@ -237,11 +237,12 @@ def test_what_is_imported_is_declared(folder, allowed):
 
 
 def test_what_pyproject_declares_is_imported():
-    used = {**third_party_imports("vqlab"), "ipywidgets": "", "ipython": "", "jupyterlab": ""}
+    used = third_party_imports("vqlab") | third_party_imports("notebooks")
+    used |= {"ipywidgets": "", "ipython": "", "jupyterlab": ""}
     where = packages_distributions()
     found = {canonicalize_name(name) for module in used for name in where.get(module, [module])}
     declared = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
-    # The notebooks use the first three, torch its own writer of logs the last.
+    # The notebooks' cells use the first three, torch its own writer of logs the last.
     assert declared <= found | {"matplotlib", "librosa", "torchaudio", "tensorboard"}
 
 
