@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
-import soundfile
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -92,11 +91,12 @@ def header_oddities(path: Path) -> set[str]:
     Returns a subset of `{"unreadable", "short", "channels", "rate"}`.
     """
     try:
-        header = soundfile.info(str(path))
-    except (OSError, RuntimeError):  # soundfile's own error is a RuntimeError
+        with audio.opened(path) as header:
+            seconds = header.frames / header.samplerate
+    except (OSError, ValueError):
         return {"unreadable"}
     odd = set()
-    if header.frames < SHORTEST_SECONDS * header.samplerate:
+    if seconds < SHORTEST_SECONDS:
         odd.add("short")
     if header.channels > 1:
         odd.add("channels")
@@ -127,8 +127,10 @@ def pieces(entries: Sequence[Entry], seconds: float) -> tuple[list[Entry], list[
     cut, unreadable = [], []
     for entry in entries:
         try:
-            whole = int(soundfile.info(str(entry.path)).duration / seconds)
-        except RuntimeError:  # soundfile's own error is one
+            with audio.opened(entry.path) as file:
+                samples = file.promise.samples or sum(map(len, audio.blocks(file)))
+                whole = int(samples / file.samplerate / seconds)
+        except (OSError, ValueError):
             unreadable.append(entry.path)
             continue
         cut += [dataclasses.replace(entry, start=i * seconds) for i in range(whole)]
