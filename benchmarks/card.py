@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 import vqlab
 from vqlab import audio, datasets, metrics
-from vqlab.audio.loudness import loudest
+from vqlab.audio import loudest
 from vqlab.codec import Codec
 from vqlab.datasets import recordings, speech_commands
 from vqlab.files import write_whole

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import vqlab
 from vqlab import audio
-from vqlab.audio.loudness import loudest
+from vqlab.audio import loudest
 from vqlab.codec import Codec, Recipe, packing, shipped
 from vqlab.features import Features, tutorial_features
 from vqlab.files import save_tensors

@@ -11,30 +11,33 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soxr
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from .long import Spooled
+
 LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000
 """Hz; outside, a header is wrong."""
 
-LOUDEST = 100.0
+HIGHEST_PEAK = 100.0
 """Peak (1 is full scale) beyond which samples are in another scale, as that of 16-bit integers."""
 
 _SHORTEST = 1000  # samples; of a shorter sound the mean may be half a swing
 
 
-def one_sound(waveform: Any, name: str = "the waveform", *, loudest: float = math.inf) -> Tensor:
+def one_sound(waveform: Any, name: str = "the waveform", *, highest: float = math.inf) -> Tensor:
     """`waveform` as one sound `(samples,)` of floats on the CPU; float64 stays float64.
 
     waveform : Tensor or array (samples,), in [-1, 1]
     name : what to call it in a message
 
     Raises ValueError for another shape, no samples, integers, samples that are not numbers, and a
-    peak above `loudest`.
+    peak above `highest`.
     """
     sound = torch.as_tensor(waveform).detach().cpu()
     if not sound.is_floating_point():
@@ -48,12 +51,12 @@ def one_sound(waveform: Any, name: str = "the waveform", *, loudest: float = mat
             "least one sample: pick one of a batch, or average the channels."
         )
     sound = sound if sound.dtype == torch.float64 else sound.float()
-    check_samples(sound.numpy(), name, loudest=loudest)
+    check_samples(sound.numpy(), name, highest=highest)
     return sound
 
 
-def check_samples(samples: np.ndarray, name: str, *, loudest: float = LOUDEST) -> None:
-    """Raise ValueError for samples that are not numbers, or whose peak is above `loudest`."""
+def check_samples(samples: np.ndarray, name: str, *, highest: float = HIGHEST_PEAK) -> None:
+    """Raise ValueError for samples that are not numbers, or whose peak is above `highest`."""
     if not np.isfinite(samples).all():
         bad = int((~np.isfinite(samples)).sum())
         raise ValueError(
@@ -61,7 +64,7 @@ def check_samples(samples: np.ndarray, name: str, *, loudest: float = LOUDEST) -
             "wrongly; mend it first."
         )
     peak = float(np.abs(samples).max(initial=0.0))
-    if peak > loudest:
+    if peak > highest:
         raise ValueError(
             f"{name} has samples up to {peak:g} where 1 is full scale, so it seems to be in the "
             "scale of integers: divide by 32768 for 16 bits (a file: ffmpeg -i INPUT -af "
@@ -144,6 +147,22 @@ def level(waveform: Tensor) -> float:
         return -math.inf
     power = float(waveform.detach().cpu().double().square().mean())
     return 10.0 * math.log10(power) if power > 0 else -math.inf
+
+
+def loudest(waveform: Tensor | Spooled, sample_rate: int) -> float:
+    """RMS in dBFS of the loudest 0.4 s of `waveform (samples,)`; -inf for silence.
+
+    Silence around a word does not change it. 0.4 s is the window of the "momentary loudness" of
+    EBU R 128 (2010), here without its frequency weighting.
+    """
+    window = min(len(waveform), round(0.4 * sample_rate))
+    step = 60 * sample_rate
+    power = 0.0
+    for start in range(0, len(waveform) - window + 1, step):
+        piece = waveform[start : start + step + window - 1].double()
+        energy = torch.cumsum(torch.nn.functional.pad(piece**2, (1, 0)), dim=0)
+        power = max(power, float((energy[window:] - energy[:-window]).max()) / window)
+    return 10 * math.log10(power) if power > 1e-12 else -math.inf
 
 
 def set_level(waveform: Tensor, target_db: float) -> tuple[Tensor, float]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..audio.long import Spooled
-from ..audio.waveforms import LOUDEST, one_sound
+from ..audio.waveforms import HIGHEST_PEAK, one_sound
 from ..quantize import ResidualQuantizer
 from ..quantize.residual import Paths
 
@@ -41,7 +41,7 @@ class Analysis:
     @torch.no_grad()
     def __init__(self, codec: Codec, waveform: Tensor | Spooled) -> None:
         if not isinstance(waveform, Spooled):  # which was checked when it was read
-            waveform = one_sound(waveform, loudest=LOUDEST)
+            waveform = one_sound(waveform, highest=HIGHEST_PEAK)
         self.codec = codec
         self.samples = len(waveform)
         gain_db = codec.gain(waveform)

@@ -25,8 +25,7 @@ from tqdm.auto import tqdm
 
 from .. import models
 from ..audio.long import Spooled
-from ..audio.loudness import loudest
-from ..audio.waveforms import one_sound
+from ..audio.waveforms import loudest, one_sound
 from ..features import Block, Features, Front, sharpen
 from ..files import save_tensors
 from ..models import Recipe
