@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from _support import HANG, ROOT, need
 
 ADDRESS = "https://github.com/ada-l/hear.vq_lab"
@@ -86,6 +87,19 @@ def test_the_readme_and_the_citation_have_it_too(states, address):
     citation = (states[address] / "CITATION.cff").read_text()
     assert (f"git clone {ADDRESS}" in readme) == bool(address)
     assert (f'\nrepository-code: "{ADDRESS}"\n' in citation) == bool(address)
+    assert ("https://ada-l.github.io/hear.vq_lab/" in readme) == bool(address)
+
+
+def test_with_an_address_there_is_a_workflow_that_publishes_what_make_html_builds(states, copy):
+    assert not (states[""] / ".github/workflows/pages.yml").exists()
+    text = (states[ADDRESS] / ".github/workflows/pages.yml").read_text()
+    steps = yaml.safe_load(text)["jobs"]["publish"]["steps"]
+    command = next(step["run"] for step in steps if "run" in step)
+    assert command.split()[:2] == ["make", "html"]
+    assert any(step.get("with", {}).get("path") == "dist/html" for step in steps)
+    tell(publish(copy, "ada-l/hear.vq_lab"))
+    tell(publish(copy, "none"))
+    assert not (copy / ".github/workflows/pages.yml").exists()
 
 
 def test_nothing_else_in_a_notebook_changes_and_no_output_counts_as_old(states, monkeypatch):

@@ -6,7 +6,8 @@
     python tools/publish.py --check       say which files do not fit that address
 
 The address stands in pyproject.toml, and everything else follows from it: the link to Colab in
-each notebook's banner, the set-up cell, a paragraph of README.md and a line of CITATION.cff. An
+each notebook's banner, the set-up cell, a paragraph of README.md, a line of CITATION.cff, and the
+workflow that puts the website on GitHub Pages (a phone gives its microphone only to https). An
 address that belongs to somebody else would run a stranger's code in a reader's Colab, so there is
 no default. Nothing is written until all new texts are there.
 """
@@ -22,6 +23,39 @@ from vqlab.files import write_whole
 
 ADDRESS = re.compile(r"(?!.*--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?/[A-Za-z0-9._-]{1,100}")
 TABLE = re.compile(r'\[project\.urls\]\nRepository = "[^"\n]*"\n\n')
+WORKFLOW = ROOT / ".github/workflows/pages.yml"
+PAGES = """\
+# Builds the website and publishes it on GitHub Pages (Settings, Pages, Source: GitHub Actions).
+name: pages
+on:
+  push:
+    branches: [main]
+  workflow_dispatch:
+permissions:
+  contents: read
+  pages: write
+  id-token: write
+concurrency:
+  group: pages
+  cancel-in-progress: true
+jobs:
+  publish:
+    runs-on: ubuntu-latest
+    environment:
+      name: github-pages
+      url: ${{ steps.deployment.outputs.page_url }}
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: "3.11"
+      - run: make html TORCH=cpu
+      - uses: actions/upload-pages-artifact@v3
+        with:
+          path: dist/html
+      - id: deployment
+        uses: actions/deploy-pages@v4
+"""
 MARKED = re.compile(r"(<!-- colab -->\n).*?(<!-- end colab -->)", re.DOTALL)
 
 
@@ -44,6 +78,16 @@ def address(name: str) -> str:
     return f"https://github.com/{name}"
 
 
+def website(repository: str) -> str:
+    """Where GitHub Pages shows the website of a repository.
+
+    >>> website("https://github.com/Ada/vqlab")
+    'https://ada.github.io/vqlab/'
+    """
+    owner, name = repository.split("/")[-2:]
+    return f"https://{owner.lower()}.github.io/{name}/"
+
+
 def project(text: str, repository: str) -> str:
     """pyproject.toml with that address."""
     text = TABLE.sub("", text)
@@ -59,6 +103,7 @@ def readme(text: str, repository: str) -> str:
 
 Every notebook has a link at its top that opens it in Google Colab, where nothing has to be
 installed. For a copy of your own: `git clone {repository}`
+The website, with the codec live in a page: {website(repository)}
 """
     else:
         body = f"""\
@@ -105,7 +150,13 @@ def texts(repository: str) -> dict[Path, str]:
     new[ROOT / "CITATION.cff"] = citation((ROOT / "CITATION.cff").read_text("utf-8"), repository)
     for path in sorted(FOLDER.glob("[0-9]*.ipynb")):
         new[path] = notebook(path, repository)
-    return {path: text for path, text in new.items() if path.read_text(encoding="utf-8") != text}
+    new[WORKFLOW] = PAGES if repository else ""
+    return {path: text for path, text in new.items() if present(path) != text}
+
+
+def present(path: Path) -> str:
+    """The text of a file, "" where there is none."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -121,8 +172,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     for path, text in changed.items():
         print(path.relative_to(ROOT))
-        if not options.check:
+        if not options.check and text:
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, text.encode())
+        elif not options.check:
+            path.unlink()
     state = "these do not fit" if options.check and changed else "all files fit"
     print(f"{state} {repository or 'no address'}")
     return 1 if options.check and changed else 0
