@@ -145,7 +145,8 @@ def _train_one(
     if run.stopped:
         board.close()
         if main and codec is not None and features is not None:
-            _save_codec(codec, train, folder)  # so that what there is can be used
+            with processes.alone():
+                _save_codec(codec, train, folder)  # so that what there is can be used
         raise KeyboardInterrupt
     if main:
         with processes.alone():  # the other processes wait at the barrier
