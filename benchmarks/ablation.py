@@ -52,12 +52,9 @@ def even(codec: Codec, sound: Tensor, clip: Tensor, kbps: float) -> Tensor:
     most = 1000 * kbps * len(clip) / codec.sample_rate / 8
     sizes = [stored_bytes(codec, clip, codes[:, :n]) for n in range(1, len(codec.rates) + 1)]
     stages = max(n for n, size in enumerate(sizes, start=1) if size <= most or n == 1)
-    x = codec.features.analyse(codec.normalise(sound)[0].unsqueeze(0))
-    missing = -x.shape[-1] % codec.model.stride
-    x = torch.cat([x, x[..., -1:].expand(*x.shape[:-1], missing)], dim=-1)
-    depth = torch.full((1, x.shape[-1] // codec.model.stride), stages)
-    with torch.no_grad():
-        return codec.model.bottleneck.search(codec.model.encoder(x), depth)
+    z = torch.cat(codec.analysis(sound).latents, dim=-1)
+    depth = torch.full((1, z.shape[-1]), stages)
+    return codec.model.bottleneck.search(z, depth)
 
 
 def stored_bytes(codec: Codec, clip: Tensor, codes: Tensor) -> int:

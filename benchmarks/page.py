@@ -91,7 +91,8 @@ def prepare(
     clips, seconds = [], {"encoding": 0.0, "decoding": 0.0}
     for name, waveform in named:
         start = time.perf_counter()
-        files = [codec.compress(waveform, kbps) for kbps in RATES]
+        found = codec.analysis(waveform)
+        files = [found.compress(kbps) for kbps in reversed(RATES)][::-1]  # one search serves all
         middle = time.perf_counter()
         sound = codec.decode(*codec.from_bytes(files[2]))
         seconds["encoding"] += middle - start
