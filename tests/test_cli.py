@@ -116,10 +116,10 @@ def test_a_truncated_file_gives_what_is_there_and_says_so(tmp_path, model, capsy
 
 def test_an_existing_file_is_not_overwritten_unless_asked(tmp_path, model, capsys):
     path = sound(tmp_path / "in.wav")
-    (tmp_path / "in.vql").write_bytes(b"precious")
+    (tmp_path / "in.vql").write_bytes(b"VQL precious")
     assert vqlab("compress", path, "--model", model) == 2
     assert "-f" in capsys.readouterr().err
-    assert (tmp_path / "in.vql").read_bytes() == b"precious"
+    assert (tmp_path / "in.vql").read_bytes() == b"VQL precious"
     assert vqlab("compress", path, "--model", model, "-f") == 0
     assert (tmp_path / "in.vql").read_bytes() != b"precious"
 
@@ -276,3 +276,67 @@ def test_training_goes_on_from_other_weights_and_says_what_does_not_fit(tmp_path
         assert train("c", *options) == 2
         printed = capsys.readouterr().err.strip().splitlines()
         assert len(printed) == 1 and said in printed[0]
+
+
+# Nothing is lost
+
+
+def test_the_only_recording_is_never_replaced_by_what_is_made_of_it(tmp_path, model, capsys):
+    whole = sound(tmp_path / "a.wav").read_bytes()
+    (tmp_path / "link.wav").symlink_to(tmp_path / "a.wav")
+    for out in ("a.wav", "link.wav"):
+        assert vqlab("compress", tmp_path / "a.wav", tmp_path / out, "-f", "--model", model) == 2
+        assert "is the file that is read" in capsys.readouterr().err
+    assert (tmp_path / "a.wav").read_bytes() == whole
+
+
+def test_force_replaces_only_a_file_of_the_kind_that_is_written(tmp_path, model, capsys):
+    sound(tmp_path / "a.wav")
+    (tmp_path / "letter.txt").write_text("dear all")
+    where = tmp_path / "a.wav", tmp_path / "letter.txt", "--model", model
+    assert vqlab("compress", *where) == 2 and "exists already" in capsys.readouterr().err
+    assert vqlab("compress", *where, "-f") == 2
+    assert "letter.txt is no .vql file, and -f replaces only those" in capsys.readouterr().err
+    assert (tmp_path / "letter.txt").read_text() == "dear all"
+    for _ in range(2):
+        assert vqlab("compress", tmp_path / "a.wav", tmp_path / "b", "--model", model, "-f") == 0
+    assert vqlab("decompress", tmp_path / "b", tmp_path / "a.wav", "--model", model, "-f") == 0
+
+
+def test_a_minus_is_standard_input_and_output(tmp_path, model):
+    path = sound(tmp_path / "a.wav")
+    vql = run("compress", "-", "-", "--model", model, input=path.read_bytes())
+    assert vql.stdout[:3] == b"VQL" and b"kbit/s stored" in vql.stderr
+    wav = run("decompress", "-", "--model", model, input=vql.stdout)
+    assert wav.stdout[:4] == b"RIFF" and b"1.00 s at 16000 Hz" in wav.stderr
+    (tmp_path / "b.wav").write_bytes(wav.stdout)
+    assert soundfile.info(tmp_path / "b.wav").frames == 16000
+    bad = run("compress", "-", "-", "--model", model, input=b"no sound")
+    assert bad.returncode == 2 and bad.stdout == b"" and b"standard input" in bad.stderr
+
+
+def run(*arguments, **options):
+    command = [sys.executable, "-m", "vqlab", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, timeout=HANG, **options)
+
+
+def test_options_may_stand_anywhere(tmp_path, model):
+    sound(tmp_path / "a.wav")
+    assert vqlab("compress", "--model", model, tmp_path / "a.wav", "-f", tmp_path / "b.vql") == 0
+    assert (tmp_path / "b.vql").exists()
+    assert vqlab("compress", tmp_path / "a.wav", "--kbps", "1", tmp_path / "c", tmp_path / "d") == 2
+
+
+def test_what_is_no_packed_file_is_said_first(tmp_path, model, capsys):
+    sound(tmp_path / "a.wav")
+    assert vqlab("decompress", tmp_path / "a.wav", "--model", model) == 2
+    assert "exists already" not in capsys.readouterr().err
+
+
+def test_strange_names_are_shown_and_files_of_that_name_written(tmp_path, model, capsys):
+    name = "a\x1b[31m\n\udcff.wav"  # a colour, a new line, and a byte that is no UTF-8
+    sound(tmp_path / "a.wav").rename(tmp_path / name)
+    assert vqlab("compress", tmp_path / name, "--model", model) == 0
+    shown = capsys.readouterr().out
+    assert "\\x1b[31m" in shown and "\\udcff" in shown and "\x1b" not in shown
+    assert (tmp_path / name).with_suffix(".vql").exists()

@@ -90,10 +90,10 @@ def test_the_page_lies_beside_the_recording_and_is_not_replaced_unasked(tmp_path
 
 def test_an_old_page_stays_when_a_new_one_fails(tmp_path, model, capsys):
     path = recording(tmp_path / "in.wav")
-    (tmp_path / "page.html").write_text("precious")
+    (tmp_path / "page.html").write_text("<!doctype html>precious")
     assert run(path, tmp_path / "page.html", "-f", "--model", model, "--kbps", 0.001) == 2
     assert "ask for 0.256 or more" in refusal(capsys)
-    assert (tmp_path / "page.html").read_text() == "precious"
+    assert (tmp_path / "page.html").read_text() == "<!doctype html>precious"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.wav", "page.html"]
 
 

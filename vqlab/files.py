@@ -122,10 +122,10 @@ def whole_file(place: Path) -> Iterator[BinaryIO]:
         beside.unlink(missing_ok=True)
 
 
-def written_place(path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Path:
+def written_place(path: str | Path, *, inputs: Iterable[Any] = ()) -> Path:
     """Where a result that a person named is written: the file itself, or the target of a link.
 
-    inputs : what the result is made from
+    inputs : what the result is made from; only the names of files count
 
     Warns of a link. Raises ValueError for one that leads nowhere, for what is no file (a folder, a
     device, a pipe), and for one of the `inputs`.
@@ -140,7 +140,7 @@ def written_place(path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Pat
         raise ValueError(f"{path} is a folder; give the name of a file in it.")
     if place.exists() and not place.is_file():
         raise ValueError(f"{path} is a device or a pipe; give the name of a file, or - for output.")
-    for other in map(Path, inputs):
+    for other in [Path(name) for name in inputs if isinstance(name, str | Path)]:
         if place.exists() and other.exists() and place.samefile(other):
             raise ValueError(f"{path} is the file that is read; give the result another name.")
     return place

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..codec import Codec, packing, shipped
 from ..files import write_whole
+from .streams import STANDARD, result, say, source
 
 if TYPE_CHECKING:
     from .. import datasets
@@ -153,24 +154,29 @@ def _picture(codec: Codec, clips: Sequence, rates: Sequence[float], path: Path) 
 
 def compress(options: argparse.Namespace) -> None:
     """A sound file to a packed file."""
-    out = options.output or Path(options.input).with_suffix(".vql")
-    _refuse_to_overwrite(out, options.force)
-    data = shipped.compress(options.input, out, model=options.model, kbps=options.kbps)
+    out = _output(options, ".vql")
+    with (
+        source(options.input) as path,
+        result(out, ".vql", read=options.input, force=options.force) as place,
+    ):
+        data = shipped.compress(path, place, model=options.model, kbps=options.kbps)
     packed = packing.unpack(data)
     seconds = packed.samples / packed.sample_rate
-    print(
-        f"{out}: {len(data)} bytes for {seconds:.2f} s, {8 * len(data) / seconds / 1000:.2f} "
-        f"kbit/s stored"
-    )
+    rate = 8 * len(data) / seconds / 1000
+    say(f"{out}: {len(data)} bytes for {seconds:.2f} s, {rate:.2f} kbit/s stored", result=out)
 
 
 def decompress(options: argparse.Namespace) -> None:
     """A packed file to a sound file."""
-    out = options.output or Path(options.input).with_suffix(".wav")
-    _refuse_to_overwrite(out, options.force)
-    seconds = shipped.decompress_to(options.input, out, model=options.model)
+    out = _output(options, ".wav")
+    with source(options.input) as path:
+        data = shipped.read(path)
+        packing.unpack(data)  # what is no packed file is said before anything about the result
+        suffix = Path(out).suffix.lower() or ".wav"
+        with result(out, suffix, read=options.input, force=options.force) as place:
+            seconds = shipped.decompress_to(data, place, model=options.model)
     rate = shipped.load_pretrained(options.model).sample_rate
-    print(f"{out}: {seconds:.2f} s at {rate} Hz")
+    say(f"{out}: {seconds:.2f} s at {rate} Hz", result=out)
 
 
 def reconstruct(options: argparse.Namespace) -> None:
@@ -179,43 +185,45 @@ def reconstruct(options: argparse.Namespace) -> None:
     from ..listen import page as listening
 
     out = listening.destination(options.input, options.output, options.kbps)
-    _refuse_to_overwrite(out, options.force)
     kbps = options.kbps[0] if options.kbps else None
     if not out.suffix:
+        if out.exists() and not options.force:
+            raise ValueError(f"{out} exists already: give another name, or -f to write into it")
         heard = listening.folder(options.input, out, folders.codecs_in(options.model), kbps=kbps)
-        print(f"{out}: {', '.join(heard)}, each as .wav and .png")
+        say(f"{out}: {', '.join(heard)}, each as .wav and .png")
         return
-    if out.suffix.lower() == ".html":
-        codecs = folders.codecs_in(options.model)
-        page = listening.page(options.input, model=codecs, rates=options.kbps)
-        page.save(out)
-        print(f"{out}: open it in a browser to listen to")
-        for version in page.versions:
-            print(f"  {version.label}: {version.bits}")
-        return
-    if len(options.model) > 1:
-        raise ValueError(f"{out} holds one sound: give one model, or a name that ends in .html")
-    data = shipped.compress(options.input, model=options.model[0], kbps=kbps)
-    seconds = shipped.decompress_to(data, out, model=options.model[0])
-    print(f"{out}: {seconds:.2f} s, from {len(data)} bytes")
+    suffix = out.suffix.lower()
+    with result(out, suffix, read=options.input, force=options.force) as place:
+        if suffix == ".html":
+            codecs = folders.codecs_in(options.model)
+            page = listening.page(options.input, model=codecs, rates=options.kbps)
+            page.save(place)
+            versions = [f"  {version.label}: {version.bits}" for version in page.versions]
+            say("\n".join([f"{out}: open it in a browser to listen to", *versions]))
+            return
+        if len(options.model) > 1:
+            raise ValueError(f"{out} holds one sound: give one model, or a name that ends in .html")
+        data = shipped.compress(options.input, model=options.model[0], kbps=kbps)
+        seconds = shipped.decompress_to(data, place, model=options.model[0])
+    say(f"{out}: {seconds:.2f} s, from {len(data)} bytes")
 
 
 def info(options: argparse.Namespace) -> None:
     """What a packed file or a codec holds."""
     path = Path(options.input)
     if path.suffix == ".safetensors" or path.is_dir():
-        print(json.dumps(Codec.load(path).describe(), indent=1))
+        say(json.dumps(Codec.load(path).describe(), indent=1))
         return
     data = shipped.read(path)
     packed = packing.unpack(data)
     seconds = packed.samples / packed.sample_rate
-    print(f"{path}: {len(data)} bytes, {8 * len(data) / seconds / 1000:.3f} kbit/s")
-    print(f"sound     {packed.samples} samples at {packed.sample_rate} Hz, {seconds:.2f} s")
-    print(f"level     {packed.gain_db:+g} dB before coding, undone afterwards")
-    print(f"quality   {packed.quality}")
-    print(f"codes     {len(packed.payload)} bytes{_codes_per_stage(data, options.model)}")
-    print(f"weights   {packed.identity.hex()}")
-    print("checksum  right")
+    say(f"{path}: {len(data)} bytes, {8 * len(data) / seconds / 1000:.3f} kbit/s")
+    say(f"sound     {packed.samples} samples at {packed.sample_rate} Hz, {seconds:.2f} s")
+    say(f"level     {packed.gain_db:+g} dB before coding, undone afterwards")
+    say(f"quality   {packed.quality}")
+    say(f"codes     {len(packed.payload)} bytes{_codes_per_stage(data, options.model)}")
+    say(f"weights   {packed.identity.hex()}")
+    say("checksum  right")
 
 
 def _codes_per_stage(data: bytes, model: str) -> str:
@@ -242,7 +250,9 @@ def score(options: argparse.Namespace) -> None:
         except (ValueError, FileNotFoundError) as error:
             failed.append(str(error))
     if rows:
-        print(f"{len(clips)} clips, {options.clips}\n\n{table(rows, options.clips)}")
+        say(f"{len(clips)} clips, {options.clips}
+
+{table(rows, options.clips)}")
         if options.csv:
             write_csv(rows, Path(options.csv))
     if failed:
@@ -253,11 +263,8 @@ def download(options: argparse.Namespace) -> None:
     """Fetch a data set into the download folder."""
     from .. import datasets
 
-    print(
-        datasets.download(
-            options.name, version=options.version, split=options.split, root=options.root
-        )
-    )
+    where = {"version": options.version, "split": options.split, "root": options.root}
+    say(str(datasets.download(options.name, **where)))
 
 
 def _load(options: argparse.Namespace, name: str, split: str) -> datasets.Dataset:
@@ -277,6 +284,8 @@ def _set_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _refuse_to_overwrite(path: str | Path, force: bool) -> None:
-    if Path(path).exists() and not force:
-        raise ValueError(f"{path} exists already: give another name, or -f to replace it")
+def _output(options: argparse.Namespace, suffix: str) -> str | Path:
+    """What was given, or the input's name with another suffix; standard output for its input."""
+    if options.output or options.input == STANDARD:
+        return options.output or STANDARD
+    return Path(options.input).with_suffix(suffix)

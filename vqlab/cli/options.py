@@ -15,29 +15,45 @@ A mistake that a person can make ends in one sentence and exit status 2.
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import warnings
 from collections.abc import Sequence
 
 from .. import __version__
 from . import commands
+from .streams import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0, or 2 after a mistake, 130 after ctrl-C)."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # names that the terminal's letters cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    options = _options(arguments)
     try:
         with warnings.catch_warnings():  # which puts back how warnings were shown
             warnings.showwarning = _show_warning
             options.run(options)
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
-        print(f"vqlab: {_sentence(error)}", file=sys.stderr)
+        print(printable(f"vqlab: {_sentence(error)}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("vqlab: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options, which may stand anywhere: argparse takes no OUT behind one."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    late = [word for word in rest if word == "-" or not word.startswith("-")]
+    if rest and rest == late[:1] and getattr(options, "output", "") is None:
+        options.output = rest.pop()
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -158,4 +174,4 @@ def _sentence(error: BaseException) -> str:
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"vqlab: {message}", file=sys.stderr)
+    print(printable(f"vqlab: {message}"), file=sys.stderr)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .. import audio
 from ..audio.long import spool
-from ..files import bundled, write_whole
+from ..files import bundled, write_whole, written_place
 from .codec import Codec
 from .file import find
 
@@ -70,6 +70,7 @@ def compress(
 
     Raises `ValueError` or `FileNotFoundError` for what cannot be read or coded.
     """
+    place = None if out is None else written_place(out, inputs=[path_or_waveform])
     codec = load_pretrained(model)
     kbps = codec.usual_kbps if kbps is None else kbps
     if isinstance(path_or_waveform, Tensor | np.ndarray):
@@ -81,8 +82,8 @@ def compress(
     else:
         with spool(path_or_waveform, codec.sample_rate) as sound:
             data = codec.compress(sound, kbps)
-    if out is not None:
-        write_whole(out, data)
+    if place is not None:
+        write_whole(place, data)
     return data
 
 
@@ -106,12 +107,13 @@ def decompress_to(
     A sound that would leave [-1, 1] is turned down as a whole, with a warning that says how far.
     Raises as `decompress` and `vqlab.audio.save` do.
     """
+    place = written_place(out, inputs=[path_or_bytes])
     codec = load_pretrained(model)
     decoded = codec.decode_blocks(*codec.from_bytes(_data(path_or_bytes)))
     with audio.spooled(piece.numpy() for piece in decoded) as sound:
         over = max(1.0, sound.peak)
         pieces = (piece / over for piece in sound.pieces())
-        seconds = audio.save_pieces(out, pieces, codec.sample_rate) / codec.sample_rate
+        seconds = audio.save_pieces(place, pieces, codec.sample_rate) / codec.sample_rate
     if over > 1:
         warnings.warn(
             f"{out} is turned down by {20 * math.log10(over):.1f} dB: at its own level it would "
