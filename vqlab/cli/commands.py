@@ -250,9 +250,7 @@ def score(options: argparse.Namespace) -> None:
         except (ValueError, FileNotFoundError) as error:
             failed.append(str(error))
     if rows:
-        say(f"{len(clips)} clips, {options.clips}
-
-{table(rows, options.clips)}")
+        say(f"{len(clips)} clips, {options.clips}\n\n{table(rows, options.clips)}")
         if options.csv:
             write_csv(rows, Path(options.csv))
     if failed:
