@@ -7,8 +7,6 @@ import importlib
 import io
 import math
 import os
-import subprocess
-import sys
 import tarfile
 import threading
 import wave
@@ -17,7 +15,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from _support import ROOT
 
 from vqlab import datasets
 from vqlab.datasets.archives import COMPLETE, alone, fetch, unpack
@@ -468,37 +465,6 @@ def test_a_warning_says_when_load_will_look_elsewhere_first(server, tmp_path, mo
     with pytest.warns(UserWarning, match=r"VQLAB_DATA.*mine"):
         target = datasets.download(url=server.url, sha256=GOOD_SHA256)
     assert target.is_relative_to(tmp_path / "cache")
-
-
-# Two at once
-
-UNPACKER = """
-import sys
-from pathlib import Path
-from vqlab.datasets.archives import unpacked
-for line in sys.stdin:
-    place = unpacked(Path(line.strip()), "set", most_bytes=1 << 30, most_files=10_000)
-    print(sum(1 for _ in place.rglob("*.wav")), flush=True)
-"""
-
-
-def test_two_unpackers_at_once_leave_one_whole_set(tmp_path):
-    content = packed("set", {f"{n:03}.wav": bytes([n % 256]) * 100 for n in range(500)})
-    command = [sys.executable, "-W", "ignore", "-c", UNPACKER]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    both = [subprocess.Popen(command, text=True, cwd=ROOT, **pipes) for _ in range(2)]
-    for n in range(5):
-        place = tmp_path / str(n)
-        place.mkdir()
-        (place / "set.tar.gz").write_bytes(content)
-        for one in both:
-            one.stdin.write(f"{place / 'set.tar.gz'}\n")
-            one.stdin.flush()
-        assert [one.stdout.readline() for one in both] == ["500\n", "500\n"]
-        assert sorted(os.listdir(place)) == ["set", "set.tar.gz"]
-    for one in both:
-        one.communicate(timeout=60)
-        assert one.returncode == 0
 
 
 # NSynth, CIFAR-10, MNIST

@@ -226,7 +226,8 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, file.metadata() or {}
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged ({error}): copy it again, or delete it") from None
+        said = str(error)[:100]  # the library names all types there are
+        raise ValueError(f"{path} is damaged ({said}): copy it again, or delete it") from None
 
 
 def load_json(path: Path) -> Any:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..features import Features, Front
 from ..files import load_tensors
-from ..models import Recipe
+from ..models import Autoencoder, Recipe
 from ..spectral import MelConfig
 from .entropy import LARGEST_WEIGHT, Tables
 
@@ -71,18 +71,13 @@ def read(path: str | Path) -> Parts:
         tensors, metadata = load_tensors(path)
         described = json.loads(metadata["codec"])
         recipe = Recipe(**described["recipe"])
-        check_description(described, tensors)
+        check_numbers(described, "level_db", "contrast")
         features = _features(described["features"])
-        with torch.device("meta"):  # shapes alone: a false description must not fill the memory
-            model = recipe.build()
+        tables, weights = split_tables(tensors)
+        model = plan(recipe, weights)
+        with torch.device("meta"):
             frames = torch.zeros(1, features.rows, 4 * model.stride)
             model.encoder(frames.unsqueeze(1) if features.picture else frames)
-        if max(model.bottleneck.codebook_sizes, default=0) > 65_536:
-            raise ValueError("its codebooks have more codes than any saved codec's")
-        tables, weights = split_tables(tensors)
-        shapes = {name: tensor.shape for name, tensor in kept(model.state_dict()).items()}
-        if shapes != {name: tensor.shape for name, tensor in weights.items()}:
-            raise ValueError("its weights do not fit its description")
         return Parts(
             recipe,
             features,
@@ -101,9 +96,12 @@ def read(path: str | Path) -> Parts:
 def _features(described: dict[str, Any]) -> Features | Front:
     """The features of a description; numbers that no sound needs are refused before they cost."""
     numbers = described["config"] | described
-    for name in ("n_fft", "hop_length", "n_mels", "frames", "iterations"):
-        if not 0 <= numbers.get(name, 1) <= 100_000:
-            raise ValueError(f"its description says {name} = {numbers[name]!r}")
+    for name in ("n_fft", "hop_length", "n_mels", "frames", "iterations", "sample_rate"):
+        value = numbers.get(name) or 0  # rows of frequency bins have no n_mels
+        if isinstance(value, bool) or not 0 <= value <= 100_000:
+            raise ValueError(f"its description says {name} = {value!r}")
+    if numbers["n_fft"] * (numbers.get("n_mels") or 0) > 2**23:  # the filter bank, in memory
+        raise ValueError("its description says more frequencies times bands than any sound needs")
     kind = Front if "frames" in described else Features
     features = kind(**(described | {"config": MelConfig(**described["config"])}))
     if features.samples > 2**24:
@@ -111,19 +109,36 @@ def _features(described: dict[str, Any]) -> Features | Front:
     return features
 
 
-def check_description(described: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Raise `ValueError` for numbers that no saved codec has, before any are built from."""
-    options = described["recipe"]["options"]
+def check_numbers(described: dict[str, Any], *names: str) -> None:
+    """Raise `ValueError` for one that is no finite number of a size that sound has."""
+    for name in names:
+        value = described.get(name)
+        good = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (good and abs(value) <= 1000):
+            raise ValueError(f"its description says {name} = {value!r}")
+
+
+def plan(recipe: Recipe, weights: dict[str, Tensor]) -> Autoencoder:
+    """A recipe's model, shapes alone: a false description must not fill the memory.
+
+    Raises `ValueError` for numbers that no saved model has, before anything is built from them, for
+    weights that are not finite, and for weights that do not fit.
+    """
+    options = recipe.options
     for name, value in (options | options.get("bottleneck", {})).items():
         counts = name == "stages" or name.endswith("blocks")  # each of them has tensors of its own
-        if isinstance(value, int) and value > (len(tensors) if counts else 65_536):
+        if isinstance(value, int) and value > (len(weights) if counts else 65_536):
             raise ValueError(f"its description says {name} = {value}")
-    for name in ("level_db", "contrast"):
-        value = described[name]
-        if value is not None and not (isinstance(value, int | float) and abs(value) <= 100):
-            raise ValueError(f"its description says {name} = {value!r}")
-    if not all(torch.isfinite(t).all() for t in tensors.values() if t.is_floating_point()):
+    if not all(torch.isfinite(t).all() for t in weights.values() if t.is_floating_point()):
         raise ValueError("its weights hold NaN or infinity")
+    with torch.device("meta"):
+        model = recipe.build()
+    if max(model.bottleneck.codebook_sizes, default=0) > 65_536:
+        raise ValueError("its codebooks have more codes than any saved codec's")
+    shapes = {name: tensor.shape for name, tensor in kept(model.state_dict()).items()}
+    if shapes != {name: tensor.shape for name, tensor in kept(weights).items()}:
+        raise ValueError("its weights do not fit its description")
+    return model
 
 
 def kept(state: dict[str, Tensor]) -> dict[str, Tensor]:

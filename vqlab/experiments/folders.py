@@ -17,10 +17,10 @@ import torch
 
 from .. import __version__, models
 from ..codec import Codec, load_pretrained
-from ..codec.file import NAME
+from ..codec.file import NAME, plan
 from ..files import load_json, load_tensors, write_whole
 from . import reading
-from .build import build, codec_of
+from .build import build, codec_of, recipe_of
 from .grid import Single, singles
 from .schema import Grid
 
@@ -62,13 +62,15 @@ def load_model(folder: Path) -> tuple[Single, models.Autoencoder]:
     """A run and its model with the weights of the lowest validation error, ready for use."""
     single = single_of(folder)
     tensors, _ = load_tensors(folder / "best.safetensors")
-    first = tensors.get("encoder.0.weight", torch.zeros(0, 0))
-    model = build(single, first.shape[1])
+    first = tensors.get("encoder.0.weight", torch.zeros(0))
     try:
+        plan(recipe_of(single, first.shape[1] if first.ndim > 1 else 0), tensors)
+        model = build(single, first.shape[1])
         model.load_state_dict(tensors)
-    except RuntimeError:
+    except (ValueError, RuntimeError) as error:
         raise ValueError(
-            f"the weights in {folder} do not fit its {CONFIG}: was it changed after the training?"
+            f"the weights in {folder} do not fit its {CONFIG}: was it changed after the training? "
+            f"({str(error).splitlines()[0][:100]})"
         ) from None
     return single, model.eval()
 
