@@ -2,6 +2,7 @@
 
 import binascii
 import io
+import os
 import re
 from contextlib import closing
 
@@ -10,7 +11,8 @@ import pytest
 import soundfile
 import torch
 from _lab import chromium, microphone, watched
-from _support import script
+from _support import ROOT, script
+from PIL import Image
 
 from vqlab.codec import Codec
 
@@ -72,8 +74,10 @@ def test_a_bundled_word_is_heard_and_versions_switch_at_the_same_place(page):
     wait_heard(page, "1 kbit/s")
     assert page.locator(".c-version").count() == 4
     page.get_by_text("Choose a version while").wait_for()
-    if "Pause" in page.inner_text("#c-play"):
-        page.click("#c-play")
+    page.evaluate("""() => {
+      const button = document.getElementById('c-play');
+      if (button.textContent.includes('Pause')) button.click();
+    }""")
     page.focus("#c-seek")
     page.keyboard.press("Home")
     for _ in range(3):
@@ -85,6 +89,20 @@ def test_a_bundled_word_is_heard_and_versions_switch_at_the_same_place(page):
     wait_heard(page, "1.5 kbit/s")
     drawn = "(canvas) => canvas.getContext('2d').getImageData(0, 0, 360, 112).data.some((x) => x)"
     assert all(page.locator("canvas").nth(k).evaluate(drawn) for k in range(4))
+    if "VQLAB_SCREENSHOTS" in os.environ:  # the picture of README.md
+        page.set_viewport_size({"width": 980, "height": 1180})
+        page.get_by_role("button", name="right").click()
+        page.get_by_text("right: 1.00 s").wait_for()
+        page.locator(".c-column").nth(12).locator(".c-cell").first.click()
+        page.fill("#c-code", "191")
+        page.keyboard.press("Enter")
+        wait_heard(page, "Changed")
+        page.wait_for_function("() => document.getElementById('c-seek').value === '0'")
+        page.evaluate("document.getElementById('c-listen').scrollIntoView()")
+        page.mouse.wheel(0, -60)
+        page.wait_for_timeout(300)
+        panel = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(256)
+        panel.save(ROOT / os.environ["VQLAB_SCREENSHOTS"] / "codec_page.png", optimize=True)
 
 
 def test_a_wav_file_is_compressed_edited_with_keys_and_opened_in_python(page, codec, word):

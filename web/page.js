@@ -336,8 +336,8 @@ function vqlabWork(vqlab) {
     cell = { p: deepest, stage: 0 };
     await setVersions(list, middle.label);
     if (!current()) return;
-    say(`${name}: ${(list[0].samples.length / RATE).toFixed(2)} s. Choose a version while it plays.`);
     if (!sources.length) await play();
+    say(`${name}: ${(list[0].samples.length / RATE).toFixed(2)} s. Choose a version while it plays.`);
   }
 
   const unpacked = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
