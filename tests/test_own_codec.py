@@ -322,6 +322,21 @@ def test_training_starts_is_seen_stops_and_goes_on(trains, her_file):
 
 
 @pytest.mark.timeout(1200)
+def test_training_outlives_the_kernel_and_ends_with_its_jupyterlab(trains):
+    lab = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+    try:
+        program = "from vqlab import lessons; lessons.start_training('words', minutes=60)"
+        env = os.environ | {"PYTHONPATH": str(ROOT), "JPY_PARENT_PID": str(lab.pid)}
+        subprocess.run([sys.executable, "-c", program], env=env, check=True)
+        wait(lambda: trains.state["steps"] > 0)
+        assert trains.running
+    finally:
+        lab.kill()
+        lab.wait()
+    wait(lambda: not trains.running)
+
+
+@pytest.mark.timeout(1200)
 def test_training_ends_with_the_program_that_started_it(trains):
     program = "from vqlab import lessons; lessons.start_training('words', minutes=60)"
     env = os.environ | {"PYTHONPATH": str(ROOT)}
