@@ -232,11 +232,22 @@ def test_weights_that_were_trained_again_are_read_again(codec, tmp_path):
     path = tmp_path / "codec.safetensors"
     codec.save(path)
     first = vqlab.load_pretrained(str(path))
-    assert vqlab.load_pretrained(str(path)) is first
+    assert vqlab.load_pretrained(str(path)).identity() == first.identity()
     torch.manual_seed(1)
     other = Codec(codec.recipe, codec.features)
     other.save(path)
     assert vqlab.load_pretrained(str(path)).identity() == other.identity() != first.identity()
+
+
+def test_what_one_caller_does_to_a_codec_no_other_one_hears(saved):
+    mine, before = vqlab.load_pretrained(saved), vqlab.compress(tone(1600), model=saved)
+    with torch.no_grad():
+        for weight in mine.model.parameters():
+            weight.add_(1)
+    mine.contrast = 5.0
+    other = vqlab.load_pretrained(saved)
+    assert other.identity() != mine.identity() and other.contrast != 5.0
+    assert vqlab.compress(tone(1600), model=saved) == before
 
 
 # Positions that differ in depth

@@ -5,6 +5,7 @@ Notebook: 00
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from functools import lru_cache
@@ -25,9 +26,15 @@ Bytes = bytes | bytearray | memoryview
 def load_pretrained(name: str | Path = "speech") -> Codec:
     """A codec by the name of its shipped weights, or by a path: of its file, or of a run's folder.
 
-    A file is read once and kept until it changes. Raises `ValueError` for a name that does not
-    ship, `FileNotFoundError` for a missing file.
+    Each caller has one of his own. Raises `ValueError` for a name that does not ship,
+    `FileNotFoundError` for a missing file.
     """
+    codec = _kept(name)
+    return copy.deepcopy(codec, {id(codec.tables): codec.tables})  # which nobody changes in place
+
+
+def _kept(name: str | Path) -> Codec:
+    """As `load_pretrained`, but shared: a file is read once and kept until it is another one."""
     name = str(name)
     shipped = sorted(path.stem for path in bundled("weights").glob("*.safetensors"))
     if name in shipped:
@@ -41,11 +48,12 @@ def load_pretrained(name: str | Path = "speech") -> Codec:
         )
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: check the name")
-    return _read_codec(path, path.stat().st_mtime_ns)
+    found = path.stat()
+    return _read_codec(path.resolve(), found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 @lru_cache(maxsize=4)
-def _read_codec(path: Path, changed: int) -> Codec:
+def _read_codec(path: Path, *what_it_is: int) -> Codec:
     return Codec.load(path)
 
 
@@ -71,7 +79,7 @@ def compress(
     Raises `ValueError` or `FileNotFoundError` for what cannot be read or coded.
     """
     place = None if out is None else written_place(out, inputs=[path_or_waveform])
-    codec = load_pretrained(model)
+    codec = _kept(model)
     kbps = codec.usual_kbps if kbps is None else kbps
     if isinstance(path_or_waveform, Tensor | np.ndarray):
         waveform = audio.one_sound(path_or_waveform)
@@ -95,7 +103,7 @@ def decompress(
     It may leave [-1, 1] where the original came near to it: `vqlab.audio.quieter` brings it back.
     Raises `ValueError` for bytes that are damaged, cut off, or made with other weights.
     """
-    codec = load_pretrained(model)
+    codec = _kept(model)
     return codec.decode(*codec.from_bytes(_data(path_or_bytes))), codec.sample_rate
 
 
@@ -108,7 +116,7 @@ def decompress_to(
     Raises as `decompress` and `vqlab.audio.save` do.
     """
     place = written_place(out, inputs=[path_or_bytes])
-    codec = load_pretrained(model)
+    codec = _kept(model)
     decoded = codec.decode_blocks(*codec.from_bytes(_data(path_or_bytes)))
     with audio.spooled(piece.numpy() for piece in decoded) as sound:
         over = max(1.0, sound.peak)
