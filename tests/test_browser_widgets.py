@@ -22,7 +22,7 @@ MICROPHONE, FILE = 1000, 2000  # Hz of the tones that the fake microphone and th
 CELLS = [
     """
 import numpy as np, torch, vqlab
-from vqlab import edit, widgets
+from vqlab import edit, listen, widgets
 codec = vqlab.load_pretrained("speech")
 codes = torch.tensor([[[419, 152, 473, 549, 321, 793], [354, 238, 796, 533, 964, 815]]])
 wave = lambda hz: 0.3 * torch.sin(2 * torch.pi * hz * torch.arange(4000) / 16000)
@@ -31,7 +31,7 @@ plane""",
     "strip = widgets.code_strip(codec, codes)\nstrip",
     "keys = widgets.keyboard(codec, codes=range(30))\nkeys",
     "rec = widgets.recorder(seconds=0.6)\nrec",
-    "test = widgets.abx(wave(500), wave(3000), trials=5, names=('low', 'high'))\ntest",
+    "test = listen.abx(wave(500), wave(3000), trials=5, names=('low', 'high'))\ntest",
     "slider = widgets.trade_off(wave(500))\nslider",
 ]
 
