@@ -109,7 +109,7 @@ def main() -> None:
         report_every=arguments.report_every,
         start=codec.identity().hex(),
     )
-    codec.trained |= {
+    codec.trained = {
         "dataset": " ".join(WEIGHTS),
         "steps": codec.trained.get("steps", 0) + run.step,
         "seconds": codec.trained.get("seconds", 0) + round(run.seconds),
