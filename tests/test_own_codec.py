@@ -265,9 +265,7 @@ def test_the_file_alone_brings_a_word_there_and_back(trained, tmp_path, word):
 def test_unseen_voices_are_understood(trained):
     codec = own_file.load(trained / "my_codec.py")
     clips = datasets.load("words", "test", words="all", limit=30)
-    rows = metrics.score_codec(
-        lambda sound: codec.decompress(codec.compress(sound)), clips, progress=False
-    )
+    rows = metrics.score_codec(lambda sound: codec.decompress(codec.compress(sound)), clips)
     means = metrics.summarise(rows)
     assert means["stoi"].mean > 0.74
     assert means["log_mel_db"].mean < 4.1

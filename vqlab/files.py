@@ -230,9 +230,12 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ValueError(f"{path} is damaged ({said}): copy it again, or delete it") from None
 
 
-def load_json(path: Path) -> Any:
-    """What a JSON file holds. Raises `ValueError` for a damaged one."""
+def load_json(path: Path) -> dict[str, Any]:
+    """The mapping that a JSON file holds. Raises `ValueError` for a damaged one."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("it is no mapping")
+        return found
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error}): delete it to begin anew") from None

@@ -118,8 +118,8 @@ def notes_in(path: Path) -> list[str]:
     """What was odd about the data of a grid's runs, each sentence once."""
     notes: dict[str, None] = {}
     for run in runs_in(path):
-        known = load_json(run / "run.json")
-        notes |= dict.fromkeys(known.get("notes", []))
+        listed = load_json(run / "run.json").get("notes")
+        notes |= dict.fromkeys(map(str, listed if isinstance(listed, list) else []))
     return list(notes)
 
 
