@@ -12,6 +12,7 @@ each function that says "of all ranks" must be called by all of them, in the sam
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -60,6 +61,7 @@ def stop() -> None:
     global _place
     if _place.size > 1:
         dist.destroy_process_group()
+        gc.collect()  # ends gloo's threads now: at the exit of Python they may abort it
     _place = _Place()
 
 
