@@ -309,5 +309,3 @@ def test_a_folder_that_the_ranks_do_not_share_is_refused(monkeypatch, tmp_path):
 
 if __name__ == "__main__":
     work(Path(sys.argv[1]), *sys.argv[2:])
-    sys.stdout.flush()
-    os._exit(0)  # all is written; on the way out gloo's threads sometimes abort the process
