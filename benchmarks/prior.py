@@ -28,12 +28,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from vqlab.lessons.classifier import load_classifier
+from vqlab.lessons.prior import Prior, load_prior, voice
 
 import vqlab
 from vqlab import metrics, spectral
 from vqlab.codec import Codec
 from vqlab.files import write_whole
-from vqlab.prior import Prior, load_prior, voice
 from vqlab.quantize import CodebookStats
 
 MEL = spectral.MelConfig(hop_length=160, n_mels=40)  # 100 frames a second

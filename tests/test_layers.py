@@ -16,7 +16,7 @@ FLOORS = """
     quantize networks
     models
     codec
-    prior datasets
+    datasets
     training
     metrics plots
     widgets.base

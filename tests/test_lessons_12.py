@@ -9,10 +9,10 @@ import torch
 from _series import solutions, taught
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vqlab.lessons.prior import _draw
 
 import vqlab
 from vqlab.codec import edit, entropy
-from vqlab.prior import _draw
 
 SOLUTIONS = solutions("12")
 

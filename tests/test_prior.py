@@ -9,11 +9,11 @@ import pytest
 import torch
 from _support import ROOT
 from prior_training import code_vectors, fit, mean_by_word, start_from
+from vqlab.lessons.prior import Prior, load_prior, voice
 
 from vqlab.codec import Codec, Recipe
 from vqlab.features import Features
 from vqlab.files import load_tensors, save_tensors
-from vqlab.prior import Prior, load_prior, voice
 from vqlab.spectral import MelConfig
 
 WORDS = ["left", "right"]

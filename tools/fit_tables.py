@@ -16,10 +16,10 @@ import dataclasses
 from pathlib import Path
 
 import torch
+from vqlab.lessons.prior import Prior
 
 from vqlab import datasets, training
 from vqlab.codec import Codec
-from vqlab.prior import Prior
 
 
 def with_stages(codec: Codec, stages: int) -> Codec:

@@ -21,9 +21,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+from vqlab.lessons.prior import Prior
 
 from vqlab.codec import Codec
-from vqlab.prior import Prior
 from vqlab.training.runs import copy_state
 
 

@@ -24,12 +24,12 @@ import torch.nn.functional as F
 from prior_training import code_vectors, fit, start_from
 from torch import Tensor
 from tqdm.auto import tqdm
+from vqlab.lessons.prior import Prior
 
 import vqlab
 from vqlab import audio, datasets
 from vqlab.codec import Codec
 from vqlab.files import load_tensors, save_tensors
-from vqlab.prior import Prior
 from vqlab.training import usable_device
 
 FEWEST = 150

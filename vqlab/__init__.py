@@ -30,7 +30,6 @@ if TYPE_CHECKING:
         models,
         networks,
         plots,
-        prior,
         quantize,
         spectral,
         training,
@@ -61,7 +60,6 @@ __all__ = [
     "models",
     "networks",
     "plots",
-    "prior",
     "quantize",
     "spectral",
     "training",
@@ -79,6 +77,7 @@ MOVED = {
     "live": "lessons.live",
     "measures": "metrics.measures",
     "packing": "codec.packing",
+    "prior": "lessons.prior",
     "result_plots": "lessons.result_plots",
     "result_table": "lessons.result_table",
 }

@@ -24,9 +24,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .codec import Codec
-from .codec.shipped import load_pretrained
-from .files import bundled, load_tensors, save_tensors
+from vqlab.codec import Codec
+from vqlab.codec.shipped import load_pretrained
+from vqlab.files import bundled, load_tensors, save_tensors
 
 AT_ONCE = 256
 """Rows that `Prior.bits` works on at a time: it bounds the memory and changes no result."""
