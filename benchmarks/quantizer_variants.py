@@ -30,10 +30,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vqlab import processes
-from vqlab.quantize.base import Bottleneck, Quantized, check_codes, check_shape
+from vqlab.quantize.base import Bottleneck, Quantized, check_shape
 from vqlab.quantize.codebook import VectorQuantizer
-from vqlab.quantize.residual import codes_in_turn
 from vqlab.quantize.scalar import FiniteScalarQuantizer
 from vqlab.quantize.steps import (
     nearest_codes,
@@ -41,7 +39,7 @@ from vqlab.quantize.steps import (
     to_grid,
     to_vectors,
 )
-from vqlab.quantize.usage import count_codes, entropy_bits
+from vqlab.quantize.usage import batch_stats
 
 Stats = dict[str, Tensor | float]
 Step = tuple[Tensor, Tensor, Tensor, Stats]
@@ -174,30 +172,30 @@ class _ByAngle(VectorQuantizer):
 class FiniteScalarStage(FiniteScalarQuantizer):
     """Finite scalar quantisation as a stage: a linear map in, rounding, a linear map out.
 
-    With dim = len(levels) there is no map and every residual is rounded on the same grid; give a
-    larger `dim`. z_q carries the decoder's gradient (`ResidualStack(…, estimator=None)`).
+    Without maps every residual would be rounded on the same grid. z_q carries the decoder's
+    gradient (`ResidualStack(…, estimator=None)`).
     """
+
+    def __init__(self, levels: Sequence[int], dim: int) -> None:
+        super().__init__(levels)
+        self.dim = dim
+        self.project_in = nn.Linear(dim, len(levels))
+        self.project_out = nn.Linear(len(levels), dim)
 
     def quantize(self, vectors: Tensor, keep: Tensor | None = None) -> Step:
         """Quantise rows (n, dim). Nothing is learned from a loss; `keep` picks what is counted."""
         values = self.round(self.project_in(vectors))  # (n, len(levels)), in [-1, 1]
         codes = self.values_to_codes(values.detach())
-        counts = count_codes(codes if keep is None else codes[keep], self.codebook_size)
-        if self.training:
-            counts = processes.sum_over_ranks(counts)
-        stats: Stats = {
-            "perplexity": 2 ** entropy_bits(counts),
-            "used": (counts > 0).sum().float(),
-        }
+        stats = batch_stats(self.count(codes if keep is None else codes[keep]))
         return self.project_out(values), codes, vectors.new_zeros(()), stats
 
     def codes_of(self, vectors: Tensor) -> Tensor:
         """Rows (n, dim) -> codes (n,)."""
-        return self.values_to_codes(self.round(self.project_in(vectors)))
+        return super().codes_of(self.project_in(vectors))
 
     def vectors_of(self, codes: Tensor) -> Tensor:
         """Codes (n,) -> z_q (n, dim)."""
-        return self.project_out(self.codes_to_values(codes))
+        return self.project_out(super().vectors_of(codes))
 
 
 def quantize_residual(
@@ -277,20 +275,5 @@ class ResidualStack(Bottleneck):
         codes = to_grid(codes, (z.shape[0], self.stages, *z.shape[2:]))
         return Quantized(to_grid(z_q, z.shape).to(z.dtype), codes, loss, stats)
 
-    @torch.no_grad()
-    def encode(self, z: Tensor) -> Tensor:
-        """Codes (batch, stages, *positions) of z."""
-        check_shape(z, self.dim)
-        codes = codes_in_turn(self.layers, to_vectors(z.float()))
-        return to_grid(codes, (len(z), self.stages, *z.shape[2:]))
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes (batch, s, *positions) with s <= stages -> z (batch, dim, *positions), float32.
-
-        Raises ValueError for more stages or codes outside 0 … K-1.
-        """
-        check_codes(codes, self.codebook_sizes)
-        z_q = torch.zeros(codes[:, 0].numel(), self.dim, device=codes.device)
-        for i in range(codes.shape[1]):
-            z_q = z_q + self.layers[i].vectors_of(codes[:, i].reshape(-1))
-        return to_grid(z_q, (codes.shape[0], self.dim, *codes.shape[2:]))
+    def in_turn(self) -> Sequence[nn.Module]:
+        return list(self.layers)

@@ -50,7 +50,7 @@ def test_a_quantiser_learns_there_and_chooses_as_on_the_cpu(device, name):
     quantizer = {
         "vq": lambda: quantize.VectorQuantizer(4, 8),
         "rvq": lambda: quantize.ResidualQuantizer(4, 8, 3, dropout=0.5),
-        "fsq": lambda: quantize.FiniteScalarQuantizer([5, 4], dim=4),
+        "fsq": lambda: quantize.FiniteScalarQuantizer([5, 4, 3, 2]),
         "gradient": lambda: quantize.VectorQuantizer(4, 8, decay=None),
     }[name]().to(device)
     z = torch.randn(2, 4, 50)

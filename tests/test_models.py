@@ -18,7 +18,7 @@ BOTTLENECKS = {
     "gaussian": lambda: models.Gaussian(4),
     "vq": lambda: VectorQuantizer(4, 8),
     "rvq": lambda: ResidualQuantizer(4, 8, 3),
-    "fsq": lambda: FiniteScalarQuantizer([5, 4], dim=4),
+    "fsq": lambda: FiniteScalarQuantizer([5, 4, 3, 2]),
 }
 
 

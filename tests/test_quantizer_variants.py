@@ -22,7 +22,12 @@ from torch import Tensor
 
 from vqlab import training
 from vqlab.models import Autoencoder
-from vqlab.quantize import ResidualQuantizer, VectorQuantizer, straight_through
+from vqlab.quantize import (
+    FiniteScalarQuantizer,
+    ResidualQuantizer,
+    VectorQuantizer,
+    straight_through,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -220,13 +225,14 @@ def test_the_losses_of_cosine_codes_by_hand() -> None:
 # Finite scalars as a stage
 
 
-def test_a_finite_scalar_stage_is_the_layer_of_that_name() -> None:
-    layer = FiniteScalarStage((8, 5, 5, 5), 16).eval()
-    z = torch.randn(2, 16, 9)
-    expected = layer(z)
-    z_q, codes, loss, stats = layer.quantize(z.movedim(1, -1).reshape(-1, 16))
-    assert torch.equal(codes.reshape(2, 9), expected.codes[:, 0])
-    torch.testing.assert_close(z_q.reshape(2, 9, 16).movedim(-1, 1), expected.z)
+def test_a_finite_scalar_stage_is_the_layer_of_that_name_between_two_maps() -> None:
+    stage = FiniteScalarStage((8, 5, 5, 5), 16).eval()
+    rows = torch.randn(18, 16)
+    expected = FiniteScalarQuantizer((8, 5, 5, 5))(stage.project_in(rows).T[None])
+    z_q, codes, loss, stats = stage.quantize(rows)
+    assert torch.equal(codes, expected.codes[0, 0])
+    assert torch.equal(stage.codes_of(rows), codes)
+    torch.testing.assert_close(z_q, stage.project_out(expected.z[0].T))
     assert float(loss.detach()) == 0
     assert stats == expected.stats
 

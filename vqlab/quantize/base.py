@@ -13,10 +13,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .. import processes
+from .steps import to_grid, to_vectors
+from .usage import count_codes
 
 
 @dataclass
@@ -42,6 +46,10 @@ class Bottleneck(nn.Module, ABC):
     codebook_sizes : number of codes of each stage; empty where real numbers go through
     """
 
+    # Two names, so that the axis mistake can be shown as a layer of its own.
+    _to_vectors = staticmethod(to_vectors)
+    _to_grid = staticmethod(to_grid)
+
     def __init__(self, dim: int, codebook_sizes: Sequence[int] = ()) -> None:
         super().__init__()
         self.dim = dim
@@ -62,24 +70,53 @@ class Bottleneck(nn.Module, ABC):
     def forward(self, z: Tensor) -> Quantized:
         """Vectors for the decoder, with gradient, loss and statistics. May learn in training."""
 
-    def encode(self, z: Tensor) -> Tensor:
-        """Codes of z (batch, dim, *positions): int64 (batch, stages, *positions).
+    def in_turn(self) -> Sequence[Any]:
+        """The stages whose vectors add up; each has `codes_of(vectors)` and `vectors_of(codes)`."""
+        return [self]
 
-        Raises ValueError for a bottleneck without codes, and for a z of another shape.
+    @torch.no_grad()
+    def encode(self, z: Tensor) -> Tensor:
+        """Codes of z (batch, dim, *positions), in each stage the nearest to what is left.
+
+        Returns int64 (batch, stages, *positions). Raises ValueError for a bottleneck without codes,
+        and for a z of another shape.
         """
-        self._refuse()
+        self._check_has_codes()
+        check_shape(z, self.dim)
+        left, codes = self._to_vectors(z.float()), []
+        for stage in self.in_turn():
+            codes.append(stage.codes_of(left))
+            left = left - stage.vectors_of(codes[-1])
+        return to_grid(torch.stack(codes, dim=1), (len(z), self.stages, *z.shape[2:]))
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes (batch, stages, *positions) -> z (batch, dim, *positions), float32.
+        """Codes (batch, s, *positions) with s <= stages -> z (batch, dim, *positions), float32.
 
-        Raises ValueError for a bottleneck without codes, and for codes that it does not have.
+        Fewer stages, or -1 in place of a code after the first stage, give a coarser z. Raises
+        ValueError for a bottleneck without codes, and for codes that it does not have.
         """
-        self._refuse()
+        self._check_has_codes()
+        check_codes(codes, self.codebook_sizes)
+        z_q = torch.zeros(codes[:, 0].numel(), self.dim, device=codes.device)
+        for stage, found in zip(self.in_turn(), codes.unbind(dim=1), strict=False):
+            flat = found.reshape(-1)
+            z_q = z_q + stage.vectors_of(flat.clamp(min=0)) * (flat >= 0)[:, None]
+        return self._to_grid(z_q, (len(codes), self.dim, *codes.shape[2:]))
 
-    def _refuse(self) -> NoReturn:
-        raise ValueError(
-            f"a model with the bottleneck {type(self).__name__} has no codes: use a quantiser"
-        )
+    def depth(self, first: Tensor, quality: int) -> Tensor:
+        """Number of stages of each position by its code of the first stage; shaped as `first`."""
+        return torch.full_like(first, self.stages)
+
+    def count(self, codes: Tensor) -> Tensor:
+        """How often each code of a stage occurs in a batch; in training, of all processes."""
+        counts = count_codes(codes, self.codebook_sizes[0])
+        return processes.sum_over_ranks(counts) if self.training else counts
+
+    def _check_has_codes(self) -> None:
+        if not self.codebook_sizes:
+            raise ValueError(
+                f"a model with the bottleneck {type(self).__name__} has no codes: use a quantiser"
+            )
 
 
 def check_shape(z: Tensor, dim: int) -> None:
@@ -91,10 +128,9 @@ def check_shape(z: Tensor, dim: int) -> None:
         )
 
 
-def check_codes(codes: Tensor, codebook_sizes: Sequence[int], *, left_out: bool = False) -> None:
+def check_codes(codes: Tensor, codebook_sizes: Sequence[int]) -> None:
     """Raise ValueError unless codes are (batch, 1 to len(codebook_sizes) stages, *positions) and
-    every one lies in its codebook. With `left_out`, -1 ("no code here") may stand after the first
-    stage."""
+    every one lies in its codebook; -1 ("no code here") may stand after the first stage."""
     if codes.ndim < 3 or not 1 <= codes.shape[1] <= len(codebook_sizes):
         raise ValueError(
             f"codes have shape {tuple(codes.shape)}, expected (batch, stages, *positions) "
@@ -104,7 +140,7 @@ def check_codes(codes: Tensor, codebook_sizes: Sequence[int], *, left_out: bool 
         raise ValueError(f"codes are {codes.dtype}, expected integers (int64)")
     for stage in range(codes.shape[1]):
         size, seen = codebook_sizes[stage], codes[:, stage]
-        lowest = -1 if left_out and stage > 0 else 0
+        lowest = -1 if stage > 0 else 0
         if seen.numel() and not lowest <= int(seen.min()) <= int(seen.max()) < size:
             raise ValueError(
                 f"stage {stage + 1} has codes from {int(seen.min())} to {int(seen.max())}, "

@@ -12,24 +12,14 @@ Notebook: 05
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import processes
-from .base import Bottleneck, Quantized, check_codes, check_shape
-from .steps import (
-    kmeans,
-    lookup,
-    nearest_codes,
-    straight_through,
-    to_grid,
-    to_vectors,
-    to_vectors_wrong_axes,
-)
-from .usage import count_codes, entropy_bits
+from .base import Bottleneck, Quantized, check_shape
+from .steps import kmeans, lookup, nearest_codes, straight_through, to_vectors_wrong_axes
+from .usage import batch_stats
 
 EPSILON = 1e-5  # Laplace smoothing of the EMA counts
 USE_DECAY = 0.99  # how slowly use is forgotten where the codebook itself has no decay
@@ -108,19 +98,6 @@ class VectorQuantizer(Bottleneck):
         codes = codes.reshape(z.shape[0], 1, *z.shape[2:])
         return Quantized(z_q.to(z.dtype), codes, loss, stats)
 
-    @torch.no_grad()
-    def encode(self, z: Tensor) -> Tensor:
-        """Codes (batch, 1, *positions) of z: the nearest ones, and nothing learned."""
-        check_shape(z, self.dim)
-        codes = self.codes_of(self._to_vectors(z.float()))
-        return codes.reshape(z.shape[0], 1, *z.shape[2:])
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes (batch, 1, *positions) -> z (batch, dim, *positions), float32."""
-        check_codes(codes, self.codebook_sizes)
-        shape = (codes.shape[0], self.dim, *codes.shape[2:])
-        return self._to_grid(self.vectors_of(codes.reshape(-1)), shape)
-
     def codes_of(self, vectors: Tensor) -> Tensor:
         """Rows (n, dim) -> the numbers of their nearest code vectors, int64 (n,)."""
         return nearest_codes(vectors, self.table())
@@ -147,39 +124,20 @@ class VectorQuantizer(Bottleneck):
         with torch.no_grad():
             codes = self.codes_of(detached)
         z_q = self.vectors_of(codes)
-        if keep is None:
-            loss, commitment = self._loss(vectors, z_q)
-            seen_codes = codes
-        else:
-            loss, commitment = self._loss(vectors[keep], z_q[keep])
-            seen_codes = codes[keep]
-            if self.training and processes.world_size() > 1:
-                # Ranks count by their rows in the batch's mean, here it must be by those kept.
-                every = processes.share(len(vectors))[1]
-                loss = loss * (len(seen) * every / (len(vectors) * max(1, number)))
-        counts = count_codes(seen_codes, self.codebook_size)
-        if self.training:
-            counts = processes.sum_over_ranks(counts)
+        rows = slice(None) if keep is None else keep
+        loss, commitment = self._loss(vectors[rows], z_q[rows])
+        if keep is not None and self.training and processes.world_size() > 1:
+            # Ranks count by their rows in the batch's mean, here it must be by those kept.
+            every = processes.share(len(vectors))[1]
+            loss = loss * (len(seen) * every / (len(vectors) * max(1, number)))
+        counts = self.count(codes[rows])
         if self.training and number:
-            self._update(seen, seen_codes, counts)
-        stats: dict[str, Tensor | float] = {
-            "perplexity": 2 ** entropy_bits(counts),
-            "used": (counts > 0).sum().float(),
-            "commitment": commitment.detach(),
-        }
-        return z_q, codes, loss, stats
+            self._update(seen, codes[rows], counts)
+        return z_q, codes, loss, batch_stats(counts) | {"commitment": commitment.detach()}
 
     def table(self) -> Tensor:
         """The code vectors e_k that codes stand for, (codebook_size, dim)."""
         return self.codebook
-
-    # Layout: two methods, so that the axis mistake can be shown as a layer of its own.
-
-    def _to_vectors(self, z: Tensor) -> Tensor:
-        return to_vectors(z)
-
-    def _to_grid(self, vectors: Tensor, shape: Sequence[int]) -> Tensor:
-        return to_grid(vectors, shape)
 
     # Learning
 
@@ -246,10 +204,6 @@ class VectorQuantizer(Bottleneck):
         if self.decay is not None:
             self.ema_sum[where] = vectors * count
 
-    def extra_repr(self) -> str:
-        """For print(model)."""
-        return f"dim={self.dim}, codebook_size={self.codebook_size}, decay={self.decay}"
-
 
 class WrongAxesVectorQuantizer(VectorQuantizer):
     """The layer with the axis mistake of a published tutorial, kept to be seen and heard.
@@ -257,11 +211,8 @@ class WrongAxesVectorQuantizer(VectorQuantizer):
     It reshapes (batch, dim, height, width) to (-1, dim) without moving the channel axis. Nothing
     fails and the loss falls, but at height x width = dim each "vector" is the whole map of one
     channel: the codes describe channels, not positions, and code (h, w) has nothing to do with the
-    sound at h, w. Compare with `VectorQuantizer`, which differs in these two methods only.
+    sound at h, w. Compare with `VectorQuantizer`, which differs in these two lines only.
     """
 
-    def _to_vectors(self, z: Tensor) -> Tensor:
-        return to_vectors_wrong_axes(z)
-
-    def _to_grid(self, vectors: Tensor, shape: Sequence[int]) -> Tensor:
-        return vectors.reshape(tuple(shape))
+    _to_vectors = staticmethod(to_vectors_wrong_axes)
+    _to_grid = staticmethod(torch.reshape)  # type: ignore[assignment]

@@ -10,7 +10,7 @@ Notebook: 05
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,10 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from .. import processes
-from .base import Bottleneck, Quantized, check_codes, check_shape
+from .base import Bottleneck, Quantized, check_shape
 from .codebook import VectorQuantizer
 from .steps import extend_paths, straight_through, to_grid, to_vectors
-from .usage import count_codes
 
 LOUDEST = 1.5
 """Loudness, in the unit of `vqlab.models.loudness`, at which `quality` counts stages."""
@@ -29,15 +28,6 @@ STAGES_PER_LOUDNESS = 4
 """A position whose loudness is lower by 1 gets so many stages fewer."""
 QUALITY_STEPS = 8
 """Steps of `quality` that make one stage."""
-
-
-def codes_in_turn(stages: Iterable[Any], vectors: Tensor) -> Tensor:
-    """Rows (n, dim) -> codes (n, stages): of each stage the nearest to what is left."""
-    found = []
-    for stage in stages:
-        found.append(stage.codes_of(vectors))
-        vectors = vectors - stage.vectors_of(found[-1])
-    return torch.stack(found, dim=1)
 
 
 @dataclass(frozen=True)
@@ -68,7 +58,7 @@ class Paths:
 class ResidualQuantizer(Bottleneck):
     """Several codebooks in a row; each codes what those before it left over.
 
-    dim, codebook_size, beta, decay, kmeans_start, restart_below : of each stage's `VectorQuantizer`
+    dim, codebook_size, options : of each stage's `VectorQuantizer`
     stages : number of codebooks; a position costs stages * log2(K) bits
     dropout : probability that an item of a training batch uses fewer stages, a number drawn evenly
         from 1 … stages-1 (SoundStream's quantiser dropout). It makes the first stages good on their
@@ -98,10 +88,7 @@ class ResidualQuantizer(Bottleneck):
         stages: int,
         *,
         dropout: float = 0.0,
-        beta: float = 0.25,
-        decay: float | None = 0.99,
-        kmeans_start: bool = True,
-        restart_below: float = 0.03,
+        **options: Any,
     ) -> None:
         if stages < 1:
             raise ValueError(f"stages is {stages}, must be at least 1")
@@ -110,19 +97,14 @@ class ResidualQuantizer(Bottleneck):
         super().__init__(dim, (codebook_size,) * stages)
         self.dropout = dropout
         layers = nn.ModuleList(
-            VectorQuantizer(
-                dim,
-                codebook_size,
-                beta=beta,
-                decay=decay,
-                kmeans_start=kmeans_start,
-                restart_below=restart_below,
-            )
-            for _ in range(stages)
+            VectorQuantizer(dim, codebook_size, **options) for _ in range(stages)
         )
         self.layers = cast(Any, layers)
         # Without anything learned every code counts as loudest: all positions get equal depth.
         self.register_buffer("loudness", torch.full((codebook_size,), LOUDEST))
+
+    def in_turn(self) -> Sequence[Any]:
+        return self.layers
 
     def depth(self, first: Tensor, quality: int) -> Tensor:
         """Number of stages, 1 … stages, for each code of the first stage; int64, shaped as `first`.
@@ -131,10 +113,8 @@ class ResidualQuantizer(Bottleneck):
         numbers decide, made from the float16 values that are stored: equal on every machine.
         """
         loudness = self.loudness.cpu().half().double()  # not every device has doubles
-        offsets = (
-            (QUALITY_STEPS * STAGES_PER_LOUDNESS * (loudness - LOUDEST)).round().long()
-        )  # (K,)
-        depth = (quality + offsets[first.cpu()]) // QUALITY_STEPS
+        steps = (QUALITY_STEPS * STAGES_PER_LOUDNESS * (loudness - LOUDEST)).round().long()  # (K,)
+        depth = (quality + steps[first.cpu()]) // QUALITY_STEPS
         return depth.clamp(1, self.stages).to(first.device)
 
     @torch.no_grad()
@@ -204,13 +184,6 @@ class ResidualQuantizer(Bottleneck):
         codes = torch.stack(all_codes, dim=1)
         return Quantized(out.to(z.dtype), codes, torch.stack(losses).sum(), summary)
 
-    @torch.no_grad()
-    def encode(self, z: Tensor) -> Tensor:
-        """Codes (batch, stages, *positions) of z: in every stage the nearest."""
-        check_shape(z, self.dim)
-        codes = codes_in_turn(self.layers, to_vectors(z.float()))
-        return to_grid(codes, (len(z), self.stages, *z.shape[2:]))
-
     def search(self, z: Tensor, depth: Tensor) -> Tensor:
         """Codes (batch, stages, *positions) with sums nearer to z, as a rule, than greedy ones.
 
@@ -249,20 +222,6 @@ class ResidualQuantizer(Bottleneck):
             best.append(paths[:, 0].to(small))
         return best
 
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes (batch, s, *positions) with s <= stages -> z (batch, dim, *positions), float32.
-
-        Fewer stages than the layer has, or -1 in place of a code, give a coarser z at a lower rate.
-        """
-        check_codes(codes, self.codebook_sizes, left_out=True)
-        shape = (codes.shape[0], self.dim, *codes.shape[2:])
-        z_q = torch.zeros(codes[:, 0].numel(), self.dim, device=codes.device)
-        for i in range(codes.shape[1]):
-            flat = codes[:, i].reshape(-1)
-            vectors = self.layers[i].vectors_of(flat.clamp(min=0))
-            z_q = z_q + vectors * (flat >= 0)[:, None]
-        return to_grid(z_q, shape)
-
     def _draw_depth(self, z: Tensor, loudness: Tensor | None) -> Tensor | None:
         """Depth of each position, int64 (batch, *positions); None when all use all stages."""
         if self.stages == 1:
@@ -295,7 +254,7 @@ class ResidualQuantizer(Bottleneck):
     def _learn_loudness(self, first: Tensor, loudness: Tensor) -> None:
         """Move each code's loudness a tenth towards the mean of this batch's positions."""
         flat = first.reshape(-1)
-        counts = processes.sum_over_ranks(count_codes(flat, len(self.loudness)))
+        counts = self.count(flat)
         sums = torch.zeros_like(self.loudness).index_add_(0, flat, loudness.reshape(-1).float())
         sums = processes.sum_over_ranks(sums)
         found = sums / counts.clamp(min=1)

@@ -12,22 +12,20 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .. import processes
-from .base import Bottleneck, Quantized, check_codes, check_shape
-from .steps import straight_through
-from .usage import count_codes, entropy_bits
+from .base import Bottleneck, Quantized, check_shape
+from .steps import straight_through, to_grid, to_vectors
+from .usage import batch_stats
 
 MARGIN = 1e-3  # the bound lies this much outside the last value, so that it can be reached
 MOST_LEVELS = 1000  # with more, the margin would be half a step and add a value
 
 
 class FiniteScalarQuantizer(Bottleneck):
-    """Round each of len(levels) channels to `levels[i]` values in [-1, 1].
+    """Round each of dim = len(levels) channels to `levels[i]` values in [-1, 1].
 
     levels : how many values each channel may take, for example (8, 5, 5, 5): 1000 codes
-    dim : channel axis of z; None for len(levels). Another number adds a linear map in and one out.
 
     The values of channel i are whole numbers divided by L // 2: for L = 5 they are -1, -0.5, 0,
     0.5, 1; for an even L, which has no middle, one side is shorter: -1, -0.5, 0, 0.5 for L = 4.
@@ -37,17 +35,14 @@ class FiniteScalarQuantizer(Bottleneck):
     levels: Tensor
     basis: Tensor
 
-    def __init__(self, levels: Sequence[int], dim: int | None = None) -> None:
+    def __init__(self, levels: Sequence[int]) -> None:
         if not levels or min(levels) < 2 or max(levels) > MOST_LEVELS:
             raise ValueError(f"levels is {list(levels)}: need numbers from 2 to {MOST_LEVELS}")
-        super().__init__(len(levels) if dim is None else dim, (math.prod(levels),))
+        super().__init__(len(levels), (math.prod(levels),))
         self.codebook_size = math.prod(levels)
         self.register_buffer("levels", torch.tensor(list(levels)), persistent=False)
         basis = [math.prod(levels[:i]) for i in range(len(levels))]  # mixed radix, 1 comes first
         self.register_buffer("basis", torch.tensor(basis), persistent=False)
-        same = self.dim == len(levels)
-        self.project_in = nn.Identity() if same else nn.Linear(self.dim, len(levels))
-        self.project_out = nn.Identity() if same else nn.Linear(len(levels), self.dim)
 
     def forward(self, z: Tensor) -> Quantized:
         """Quantise z (batch, dim, *positions); codes are (batch, 1, *positions).
@@ -56,34 +51,18 @@ class FiniteScalarQuantizer(Bottleneck):
         """
         check_shape(z, self.dim)
         with torch.autocast(z.device.type, enabled=False):
-            z_e = self.project_in(z.float().movedim(1, -1))  # (batch, *positions, channels)
-            values = self.round(z_e)
-            codes = self.values_to_codes(values.detach())
-            out = self.project_out(values).movedim(-1, 1)
-        counts = count_codes(codes, self.codebook_size)
-        if self.training:
-            counts = processes.sum_over_ranks(counts)
-        stats: dict[str, Tensor | float] = {
-            "perplexity": 2 ** entropy_bits(counts),
-            "used": (counts > 0).sum().float(),
-        }
-        return Quantized(out.to(z.dtype), codes.unsqueeze(1), out.new_zeros(()), stats)
+            values = self.round(to_vectors(z.float()))  # (n, dim)
+        codes = self.values_to_codes(values.detach())
+        stats, out = batch_stats(self.count(codes)), to_grid(values, z.shape)
+        codes = codes.reshape(z.shape[0], 1, *z.shape[2:])
+        return Quantized(out.to(z.dtype), codes, out.new_zeros(()), stats)
 
-    @torch.no_grad()
-    def encode(self, z: Tensor) -> Tensor:
-        """Codes (batch, 1, *positions) of z."""
-        check_shape(z, self.dim)
-        values = self.round(self.project_in(z.float().movedim(1, -1)))
-        return self.values_to_codes(values).unsqueeze(1)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes (batch, 1, *positions) -> z (batch, dim, *positions), float32."""
-        check_codes(codes, self.codebook_sizes)
-        with torch.autocast(codes.device.type, enabled=False):
-            return self.project_out(self.codes_to_values(codes[:, 0])).movedim(-1, 1)
+    def codes_of(self, vectors: Tensor) -> Tensor:
+        """Rows (n, dim) -> the numbers of the values they are rounded to, int64 (n,)."""
+        return self.values_to_codes(self.round(vectors))
 
     def bound(self, z: Tensor) -> Tensor:
-        """Squash z (…, channels) so that rounding gives exactly L whole numbers.
+        """Squash z (n, dim) so that rounding gives exactly L whole numbers.
 
         tanh bounds to +-(L-1)/2. For an even L that would round to L-1 numbers and two halves, so
         the interval is moved down by a half; the shift inside the tanh keeps 0 at 0.
@@ -94,7 +73,7 @@ class FiniteScalarQuantizer(Bottleneck):
         return torch.tanh(z + shift) * half_width - offset
 
     def round(self, z: Tensor) -> Tensor:
-        """z (…, channels) -> the allowed values in [-1, 1] nearest to its bounded form."""
+        """z (n, dim) -> the allowed values in [-1, 1] nearest to its bounded form."""
         bounded = self.bound(z)
         rounded = torch.round(bounded)
         if torch.is_grad_enabled() and bounded.requires_grad:
@@ -102,17 +81,13 @@ class FiniteScalarQuantizer(Bottleneck):
         return rounded / (self.levels // 2)
 
     def values_to_codes(self, values: Tensor) -> Tensor:
-        """Values (…, channels) in [-1, 1] -> code numbers int64 (…): digits in mixed radix."""
+        """Values (n, dim) in [-1, 1] -> code numbers, int64 (n,): digits in mixed radix."""
         half = self.levels // 2
         digits = torch.round(values * half).long() + half  # 0 … L-1
         return (digits * self.basis).sum(dim=-1)
 
-    def codes_to_values(self, codes: Tensor) -> Tensor:
-        """Code numbers (…) -> values (…, channels); undoes `values_to_codes`."""
+    def vectors_of(self, codes: Tensor) -> Tensor:
+        """Code numbers (n,) -> values (n, dim); undoes `values_to_codes`."""
         digits = codes.unsqueeze(-1) // self.basis % self.levels
         half = self.levels // 2
         return (digits - half).float() / half
-
-    def extra_repr(self) -> str:
-        """For print(model)."""
-        return f"dim={self.dim}, levels={self.levels.tolist()}"

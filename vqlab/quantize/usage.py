@@ -32,6 +32,11 @@ def entropy_bits(counts: Tensor) -> Tensor:
     return torch.special.entr(shares).sum() / math.log(2)
 
 
+def batch_stats(counts: Tensor) -> dict[str, Tensor | float]:
+    """What a bottleneck tells of a batch's `counts` (K,): perplexity, and number of codes used."""
+    return {"perplexity": 2 ** entropy_bits(counts), "used": (counts > 0).sum().float()}
+
+
 def batch_perplexity(codes: Tensor, codebook_size: int) -> Tensor:
     """Perplexity (0-dim, between 1 and codebook_size) of the codes (n,) of one batch.
 
