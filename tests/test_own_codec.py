@@ -15,6 +15,7 @@ import torch
 from _support import ROOT
 
 from vqlab import datasets, inversion, lessons, metrics, spectral
+from vqlab.files import bundled
 from vqlab.lessons import checking, own_file, own_training
 
 REFERENCE = ROOT / "notebooks/solutions/my_codec.py"
@@ -204,6 +205,23 @@ def test_an_unknown_piece_names_the_known_ones():
         lessons.mine("05-farthest")
 
 
+def test_ours_given_back_stays_ours(her_file, capsys):
+    """The cell with `mine` is run twice, after the rest was filled in."""
+    lessons.fill()
+    given = lessons.mine("05-nearest-code")
+    assert lessons.check("05-nearest-code", given)
+    lessons.mine("05-nearest-code", given)
+    assert capsys.readouterr().out.count("ours, until yours") == 2
+    assert " --- yours " not in her_file.read_text()
+
+
+def test_ours_leans_on_hers(her_file, tmp_path):
+    """She has the layer and not yet the stages: the stages that are given hold her layer."""
+    assert lessons.check("05-nearest-code", cell(NEAREST, tmp_path)["nearest_code"])
+    given = lessons.mine("05-vq-layer")
+    assert "cdist" in given.forward.__globals__["nearest_code"].__code__.co_names
+
+
 # --- the file alone is a codec --------------------------------------------------------------------
 
 ALONE = """
@@ -280,6 +298,40 @@ def test_a_sound_of_another_rate_is_resampled(trained, tmp_path):
     assert (sound - wanted)[500:-500].abs().max() < 0.01
 
 
+def test_before_any_training_the_model_that_ships_is_given(capsys):
+    module, codec = lessons.trained()
+    assert "2,000 steps" in capsys.readouterr().out
+    clips = datasets.load("words", "test", words="all", limit=20)
+    rows = metrics.score_codec(lambda x: module.decompress(module.compress(x, codec), codec), clips)
+    assert metrics.summarise(rows)["stoi"].mean > 0.79
+    assert bundled("weights", "own", "my_codec.npz").stat().st_size < 2_000_000
+
+
+def test_her_own_model_is_given_once_there_is_one(her_file, capsys):
+    for name, piece in solved.items():
+        assert lessons.check(name, piece)
+    module = lessons.own()
+    torch.manual_seed(0)
+    hers = module.Codec()
+    module.save_codec(hers, her_file.with_suffix(".npz"))
+    _, found = lessons.trained()
+    assert "Your codec" in capsys.readouterr().out
+    torch.testing.assert_close(found.decoder[0].bias, hers.decoder[0].bias, rtol=1e-3, atol=1e-4)
+
+
+def test_weights_of_other_pieces_are_told(her_file, capsys):
+    for name, piece in solved.items():
+        assert lessons.check(name, piece)
+    module = lessons.own()
+    module.save_codec(module.Codec(), her_file.with_suffix(".npz"))
+    her_file.write_text(
+        her_file.read_text().replace("DIM, WIDTH = 2, 64, 128", "DIM, WIDTH = 2, 64, 96")
+    )
+    assert "WIDTH = 2, 64, 96" in her_file.read_text()
+    lessons.trained()
+    assert "of other pieces" in capsys.readouterr().out
+
+
 # --- training in a process of its own -------------------------------------------------------------
 
 
@@ -295,6 +347,12 @@ def wait(what, seconds=900):  # only a hang takes so long
     while not what() and time.monotonic() < end:
         time.sleep(0.2)
     assert what(), own_file.where().with_suffix(".training.log").read_text()
+
+
+def test_none_is_started_where_it_is_off(trains, monkeypatch):
+    monkeypatch.setenv("VQLAB_TRAINING", "off")
+    assert not lessons.start_training().running
+    assert "VQLAB_TRAINING is off" in repr(trains)
 
 
 @pytest.mark.timeout(1200)

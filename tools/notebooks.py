@@ -14,6 +14,7 @@ import hashlib
 import os
 import re
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -120,8 +121,10 @@ class QuietOutput(OutputWidget):
         pass
 
 
-def execute(path: Path) -> tuple[NotebookNode, float]:
+def execute(path: Path, **environment: str) -> tuple[NotebookNode, float]:
     """Run a notebook from a fresh kernel in its own folder; return it and its processor's seconds.
+
+    environment : more variables for the kernel
 
     Raises CellExecutionError for a cell that fails, CellTimeoutError for one that hangs.
     """
@@ -140,8 +143,10 @@ def execute(path: Path) -> tuple[NotebookNode, float]:
     )
     client.widget_registry["@jupyter-widgets/output"]["OutputModel"] = QuietOutput
     start = os.times()
-    # Several threads would add in another order, with other last digits.
-    client.execute(env=os.environ | {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"})
+    # Several threads would add in another order, with other last digits; a training of the
+    # learner's own would go on after the notebook.
+    settings = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "VQLAB_TRAINING": "off"}
+    client.execute(env=os.environ | settings | environment)
     end = os.times()  # the kernel has ended, and so counts among the children
     return notebook, sum(end[2:4]) - sum(start[2:4])
 
@@ -196,8 +201,12 @@ def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def run(path: Path) -> float:
-    """Run a notebook and write it back with its outputs; return its processor's seconds."""
-    notebook, seconds = execute(path)
+    """Run a notebook and write it back with its outputs; return its processor's seconds.
+
+    It runs as for somebody who has solved nothing, whatever `my_codec.py` lies beside it.
+    """
+    with tempfile.TemporaryDirectory() as nobodys:
+        notebook, seconds = execute(path, VQLAB_MY_CODEC=str(Path(nobodys, "my_codec.py")))
     tidy(notebook)
     write_whole(path, f"{nbformat.writes(notebook)}\n".encode())
     return seconds

@@ -4,6 +4,8 @@ The one idea: training is a row of legs (1 minute, 1 more, 3, 5, 10, …), each 
 to nothing, so that every leg ends with a codec that can be used. Weights lie beside `my_codec.py`:
 `my_codec.npz` is the newest version, `my_codec.5min.npz` the one after five minutes, and
 `my_codec.now.npz` what to go on with. Minutes are those of the processor (of the clock on a GPU).
+`VQLAB_TRAINING=off` starts none: so what a saved notebook shows does not depend on a clock. Before
+there is a version of hers, the reference's model (`data/weights/own`) stands in.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ from typing import Any
 
 import psutil
 import torch
+from IPython.display import display
 from torch import Tensor, nn
 
 from vqlab import datasets
-from vqlab.files import load_json, write_whole
-from vqlab.lessons.own_file import pieces, read, where
+from vqlab.files import bundled, load_json, write_whole
+from vqlab.lessons.guesses import Answer
+from vqlab.lessons.own_file import pieces, program, read, where
 from vqlab.lessons.own_pieces import from_file, own
 
 LEGS = (1, 2, 5, 10, 20, 40, 60, 90, 120)
@@ -63,7 +67,7 @@ class Training:
     def __repr__(self) -> str:
         state = self.state
         if not state:
-            return "No training yet."
+            return f"No training yet{', because VQLAB_TRAINING is off' if _off() else ''}."
         kept = ", ".join(map(str, state["versions"])) or "none"
         told = "Training runs" if self.running else f"Training is {state['ended'] or 'stopped'}"
         return (
@@ -108,13 +112,14 @@ def progress() -> Progress:
 def start_training(data: str | None = None, *, minutes: float = 20) -> Training:
     """Start her training, or go on with it, in a process that outlives the kernel.
 
-    It ends by itself, and with the JupyterLab (or the program) that started it.
+    It ends by itself, and with the JupyterLab (or the program) that started it. With
+    `VQLAB_TRAINING=off` in the environment nothing is started.
 
     data : a data set's name; None for people's recordings where they are, else the bundled words
     minutes : until how many minutes, those of earlier starts included
     """
     now = Training()
-    if not now.running:
+    if not now.running and not _off():
         log = where().with_suffix(".training.log")
         lab = os.environ.get("JPY_PARENT_PID", "")  # the server, in a kernel of Jupyter
         watched = int(lab) if lab.isdigit() and psutil.pid_exists(int(lab)) else os.getpid()
@@ -137,6 +142,27 @@ def start_training(data: str | None = None, *, minutes: float = 20) -> Training:
         begun = {"process": _name(psutil.Process(process.pid)), "until": minutes, "ended": ""}
         _write_state(started | begun | {"data": data or ""})
     return now
+
+
+def trained() -> tuple[ModuleType, nn.Module]:
+    """Her codec as it stands and its newest version, or ours after 2,000 steps. Says which.
+
+    Returns a module with all pieces, such as `compress`, and the model to give them.
+    """
+    weights = where().with_suffix(".npz")
+    said = "Our codec, which the solutions learned in 2,000 steps, until yours has a version."
+    if weights.exists():
+        own_codec, minutes = own(), Training().state.get("minutes", 0)
+        try:
+            codec = own_codec.load_codec(weights)
+        except RuntimeError:
+            said = f"Our codec: the weights in {weights.name} are of other pieces than yours now."
+        else:
+            display(Answer(f"Your codec, {minutes:.0f} minutes old."))
+            return own_codec, codec
+    display(Answer(said))
+    ours = program({})
+    return ours, ours.load_codec(bundled("weights", "own", "my_codec.npz"))
 
 
 def spectra(codec: ModuleType, data: str | None = None, split: str = "train") -> tuple[str, Tensor]:
@@ -222,6 +248,10 @@ def main(watched: int, until: float, data: str | None) -> None:
             if not others.is_running():
                 return
     _write_state(state | {"ended": "finished"})
+
+
+def _off() -> bool:
+    return os.environ.get("VQLAB_TRAINING", "") == "off"
 
 
 def _write_state(state: dict[str, Any]) -> None:

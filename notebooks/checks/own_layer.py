@@ -120,7 +120,17 @@ def _start_and_step(fn: Callable[..., Any]) -> dict[str, Any]:
     layer.counts[:99] = 0
     seen["z_q in use"] = layer(noise(1, 64, 30))[0]
     seen |= {f"{name} after use": getattr(layer, name).clone() for name in _STATE}
-    return seen
+    return seen | {"the codebook of a layer of 4 codes of length 2, after a step": _small(fn)}
+
+
+def _small(fn: Callable[..., Any]) -> Any:
+    """The codes of another size and decay after one step."""
+    layer = fn(2, 4, decay=0.5)
+    layer.codebook.copy_(noise(4, 2, seed=3))
+    layer.counts.fill_(16.0)
+    layer.sums.copy_(16 * layer.codebook)
+    layer(noise(1, 2, 64, seed=4))
+    return layer.codebook.clone()
 
 
 _STATE = ("codebook", "counts", "sums")
@@ -128,15 +138,15 @@ vq_layer = piece(
     "05-vq-layer",
     _layer,
     (
-        "z_e.mT.reshape(-1, DIM)",
-        "z_e.reshape(-1, DIM)",
-        "the channel axis is not moved to the end before the reshape: the rows are no vectors "
-        "(the tutorial's mistake).",
+        "z_e.mT.reshape(-1, z_e.shape[1])",
+        "z_e.reshape(-1, z_e.shape[1])",
+        "the channel axis is not moved to the end before the reshape: each row is a piece of one "
+        "channel, not a vector.",
     ),
     (
         ".reshape(z_e.mT.shape).mT",
         ".reshape(z_e.shape)",
-        "on the way back the channel axis is not moved: reshape to (batch, positions, DIM) first, "
+        "on the way back the channel axis is not moved: reshape to (batch, positions, dim) first, "
         "then `.mT`.",
     ),
     (
@@ -201,9 +211,19 @@ vq_layer = piece(
         "you restart the codes that are used; restart the others.",
     ),
     (
-        "fair = len(vectors) / CODES",
+        "fair = len(vectors) / len(self.counts)",
         "fair = len(vectors)",
-        "the fair share of a code is the vectors of a batch, divided by CODES.",
+        "the fair share of a code is the vectors of a batch, divided by the number of codes.",
+    ),
+    (
+        "self.beta, self.decay = beta, decay",
+        "self.beta, self.decay = beta, 0.99",
+        "the decay is fixed at 0.99: use the one that was given (`self.decay`).",
+    ),
+    (
+        "len(self.counts)",
+        "CODES",
+        "the layer works with CODES codes only: the number is `len(self.counts)`.",
     ),
     hints=(
         "The five steps: rows, nearest code, lookup, back to the grid, straight through.",
@@ -223,6 +243,9 @@ def _stages(fn: Callable[..., Any]) -> dict[str, Any]:
         seen = {"the codes": codes, "z_q": z_q, "the loss": loss, "the gradient of z_e": gradient}
         quantizer.eval()
         codes = quantizer(z_e)[1]
+        small = fn(dim=2, codes=4, stages=2)
+        sizes = [tuple(b.shape) for name, b in small.named_buffers() if name.endswith("codebook")]
+        seen["the codebooks for dim=2, codes=4, stages=2"] = str(sizes)
         return seen | {"`lookup` of codes": quantizer.lookup(codes)}
 
     return seeded(run)
@@ -270,7 +293,7 @@ residual = piece(
     (
         "torch.stack(codes, dim=1)",
         "torch.stack(codes)",
-        "the axes of the codes are (STAGES, batch, positions); wanted is (batch, STAGES, "
+        "the axes of the codes are (stages, batch, positions); wanted is (batch, stages, "
         "positions).",
     ),
     (
@@ -278,11 +301,15 @@ residual = piece(
         "torch.stack(rows).mean(dim=0)",
         "`lookup` takes the mean of the rows; it is their sum.",
     ),
-    ("for _ in range(STAGES)", "for _ in range(1)", "there is one layer; there should be STAGES."),
+    (
+        "for _ in range(stages)",
+        "for _ in range(1)",
+        "there is one layer; there should be `stages`.",
+    ),
     (
         "torch.stack(rows).sum(dim=0).mT",
         "torch.stack(rows).sum(dim=0)",
-        "`lookup` gives (batch, positions, DIM); wanted is (batch, DIM, positions).",
+        "`lookup` gives (batch, positions, dim); wanted is (batch, dim, positions).",
     ),
     hints=(
         "`rest` begins as z_e; every layer codes it, and its z_q is taken off.",

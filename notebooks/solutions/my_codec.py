@@ -121,7 +121,7 @@ def griffin_lim(magnitude, steps=32, momentum=0.99):
 
 
 def nearest_code(vectors, codebook):
-    """(n, DIM), (CODES, DIM) -> (n,): which code is nearest. |x|^2 is the same for all codes."""
+    """(n, dim), (codes, dim) -> (n,): which code is nearest. |x|^2 is the same for all codes."""
     return (codebook.square().sum(dim=1) - 2 * vectors @ codebook.T).argmin(dim=1)
 
 
@@ -139,16 +139,16 @@ def straight_through(z_e, z_q):
 class VectorQuantizer(nn.Module):
     """One codebook. Each code is the moving average of the vectors that chose it."""
 
-    def __init__(self, beta=0.25, decay=0.99):
+    def __init__(self, dim=DIM, codes=CODES, beta=0.25, decay=0.99):
         super().__init__()
         self.beta, self.decay = beta, decay
-        self.register_buffer("codebook", torch.zeros(CODES, DIM))
-        self.register_buffer("counts", torch.zeros(CODES))  # vectors a step, and their sums
-        self.register_buffer("sums", torch.zeros(CODES, DIM))
+        self.register_buffer("codebook", torch.zeros(codes, dim))
+        self.register_buffer("counts", torch.zeros(codes))  # vectors a step, and their sums
+        self.register_buffer("sums", torch.zeros(codes, dim))
 
     def forward(self, z_e):
-        """(batch, DIM, positions) -> z_q of that shape, codes (batch, positions), loss"""
-        vectors = z_e.mT.reshape(-1, DIM)
+        """(batch, dim, positions) -> z_q of that shape, codes (batch, positions), loss"""
+        vectors = z_e.mT.reshape(-1, z_e.shape[1])
         if self.training:
             self.restart(vectors.detach())
         codes = nearest_code(vectors, self.codebook)
@@ -160,7 +160,7 @@ class VectorQuantizer(nn.Module):
 
     def restart(self, vectors):
         """Put codes that hardly anyone chooses on vectors of the batch; at first, all of them."""
-        fair = len(vectors) / CODES
+        fair = len(vectors) / len(self.counts)
         dead = self.counts < 0.03 * fair
         chosen = vectors[torch.randint(len(vectors), (int(dead.sum()),))]
         self.codebook[dead], self.sums[dead], self.counts[dead] = (
@@ -171,7 +171,7 @@ class VectorQuantizer(nn.Module):
 
     def learn(self, vectors, codes):
         """One step of the moving averages."""
-        one_hot = F.one_hot(codes, CODES).float()
+        one_hot = F.one_hot(codes, len(self.counts)).float()
         self.counts.lerp_(one_hot.sum(dim=0), 1 - self.decay)
         self.sums.lerp_(one_hot.T @ vectors, 1 - self.decay)
         self.codebook.copy_(self.sums / self.counts[:, None])
@@ -183,12 +183,13 @@ class VectorQuantizer(nn.Module):
 class ResidualQuantizer(nn.Module):
     """Codebooks in a row: each codes what those before it left over."""
 
-    def __init__(self):
+    def __init__(self, dim=DIM, codes=CODES, stages=STAGES, decay=0.99):
         super().__init__()
-        self.layers = nn.ModuleList(VectorQuantizer() for _ in range(STAGES))
+        layers = [VectorQuantizer(dim, codes, decay=decay) for _ in range(stages)]
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, z_e):
-        """(batch, DIM, positions) -> z_q, codes (batch, STAGES, positions), loss"""
+        """(batch, dim, positions) -> z_q, codes (batch, stages, positions), loss"""
         rest, codes, loss = z_e, [], 0.0
         for layer in self.layers:
             z_q, chosen, part = layer(rest)
@@ -198,7 +199,7 @@ class ResidualQuantizer(nn.Module):
         return straight_through(z_e, z_e - rest), torch.stack(codes, dim=1), loss
 
     def lookup(self, codes):
-        """(batch, STAGES, positions) -> (batch, DIM, positions): a row of each codebook, added."""
+        """(batch, stages, positions) -> (batch, dim, positions): a row of each codebook, added."""
         rows = [layer.codebook[codes[:, n]] for n, layer in enumerate(self.layers)]
         return torch.stack(rows).sum(dim=0).mT
 

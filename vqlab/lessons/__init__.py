@@ -33,4 +33,10 @@ __path__ += [
     if folder.is_dir()
 ]
 
-from .own_training import Training, progress, start_training, training  # noqa: E402 (beside)
+from .own_training import (  # noqa: E402 (beside)
+    Training,
+    progress,
+    start_training,
+    trained,
+    training,
+)

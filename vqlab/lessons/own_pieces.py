@@ -43,7 +43,7 @@ def check(name: str, fn: Callable[..., Any]) -> Verdict:
     if not verdict:
         return verdict
     where = own_file.where().name
-    put = own_file.put(name, source)
+    put = not _of_the_file(fn) and own_file.put(name, source)
     said = f"it is in {where}" if put else f"{where} keeps what you put or changed there"
     return Verdict(name, "passed", f"Passed: {name}; {said}.")
 
@@ -52,7 +52,7 @@ def mine(name: str, theirs: Callable[..., Any] | None = None) -> Callable[..., A
     """The piece `name` to go on with: hers if it passes its check, else ours. Says which.
 
     theirs : what the notebook has now; without it, what her file has. An edit in the file by hand
-        goes before what the notebook put there.
+        goes before what the notebook put there. Whatever is given leans on her other pieces.
 
     Raises ValueError for a name that is no piece.
     """
@@ -64,11 +64,13 @@ def mine(name: str, theirs: Callable[..., Any] | None = None) -> Callable[..., A
         ours, fault = from_file(name, section)
         if ours is not None:
             _say(f"{name}: yours" + ("." if passed else f", from {own_file.where().name}."))
-            return theirs if passed and section.code == _source(theirs) else ours  # type: ignore
+            if passed and section.code == _source(theirs):  # type: ignore
+                return theirs  # type: ignore
+            return getattr(own(), section.defines)
         _say(f"{name}: ours, because the one in {own_file.where().name} does not pass: {fault}")
     else:
         _say(f"{name}: ours, until yours passes.")
-    return getattr(own_file.program({}), own_file.reference()[1][name].defines)
+    return getattr(own(), own_file.reference()[1][name].defines)
 
 
 def own() -> Any:
@@ -111,11 +113,21 @@ def _source(fn: Callable[..., Any]) -> str:
     return _text(*_nodes(fn))
 
 
-def _nodes(fn: Callable[..., Any]) -> tuple[str, list[ast.stmt]]:
-    """The file or cell where a piece is written, and its definition with what it uses of there."""
+def _of_the_file(fn: Callable[..., Any]) -> bool:
+    """Whether a piece is what `mine` gave: a cell that is run again hands it back."""
+    return any(code.co_filename == str(own_file.where()) for code in _codes(fn))
+
+
+def _codes(fn: Callable[..., Any]) -> list[Any]:
+    """The code of a function, or of a class's methods."""
     inner: Any = inspect.unwrap(fn)
     methods = [inspect.unwrap(m) for m in vars(inner).values()] if isinstance(inner, type) else []
-    codes = [c for c in (getattr(part, "__code__", None) for part in (inner, *methods)) if c]
+    return [c for c in (getattr(part, "__code__", None) for part in (inner, *methods)) if c]
+
+
+def _nodes(fn: Callable[..., Any]) -> tuple[str, list[ast.stmt]]:
+    """The file or cell where a piece is written, and its definition with what it uses of there."""
+    codes = _codes(fn)
     lines = linecache.getlines(codes[0].co_filename) if codes else []
     try:
         body = ast.parse("".join(lines)).body
