@@ -44,6 +44,19 @@ def taught(number: str, *ids: str, **names: Any) -> dict[str, Any]:
     return names
 
 
+def sections(number: str, name: str) -> list[tuple[str, str]]:
+    """Ids and sources of the code cells in the sections whose code uses `name`, in order."""
+    parts: list[list[tuple[str, str]]] = [[]]
+    for cell in cells(number):
+        if cell["cell_type"] == "markdown" and re.search(r"^## ", cell["source"], re.MULTILINE):
+            parts.append([])
+        elif cell["cell_type"] == "code":
+            parts[-1].append((cell["id"].removeprefix(f"nb{number}-"), cell["source"]))
+    return [
+        row for part in parts if any(re.search(rf"\b{name}\b", s) for _, s in part) for row in part
+    ]
+
+
 @functools.cache
 def solutions(number: str) -> ModuleType:
     path = NOTEBOOKS / "solutions" / f"{notebook(number).stem}.py"

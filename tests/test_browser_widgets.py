@@ -171,7 +171,7 @@ def test_a_file_is_decoded_by_the_browser_and_the_clip_comes_back(page, place):
     wait_in_kernel(page, "'file.wav' in rec.source")
     frequency, seconds = loudest(page)
     assert frequency == pytest.approx(FILE, abs=5) and seconds == pytest.approx(2.0, abs=0.01)
-    page.locator(".vqw-recording").get_by_role("button", name="Take the bundled clip").click()
+    page.locator(".vqw-recording").get_by_role("button", name="Take the clip that is here").click()
     wait_in_kernel(page, "'bundled' in rec.source")
 
 

@@ -38,7 +38,7 @@ function base64(samples) {
   return pieces.join(""); // 30000 is a multiple of 3, so the pieces fit together
 }
 
-const OTHERWISE = " Upload a file or take the bundled clip: everything below works with them, too.";
+const OTHERWISE = " Upload a file or take the clip that is here: everything below works with them, too.";
 
 function refusal(error) {
   if (!window.isSecureContext) return "The browser gives its microphone only to pages from https or from localhost, and this page is neither." + OTHERWISE;
@@ -60,7 +60,7 @@ function render({ model, el }) {
   const level = make("meter", { min: -60, max: 0, low: -45, high: -3, optimum: -20, value: -60, "aria-label": "level of the microphone in dB", hidden: true });
   const picker = make("input", { type: "file", accept: "audio/*,.wav,.flac,.mp3,.ogg,.m4a", class: "vqw-hidden", tabindex: -1, "aria-hidden": "true" });
   const upload = button("Upload a file", () => picker.click());
-  const clip = button("Take the bundled clip", () => { say(""); model.send({ do: "clip" }); });
+  const clip = button("Take the clip that is here", () => { say(""); model.send({ do: "clip" }); });
   const status = make("p", { role: "status" }), problem = make("p", { class: "vqw-notice", role: "alert" });
   const [notice, quiet] = noticeOf(model);
   const picture = make("img", {}), now = make("span", { class: "vqw-now", hidden: true });

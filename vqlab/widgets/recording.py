@@ -1,4 +1,4 @@
-"""Your own voice: record it in the browser, upload a file, or take the bundled clip.
+"""Your own voice: record it in the browser, upload a file, or take the clip that is here.
 
 The page takes the samples from the microphone itself and decodes files with the browser's own
 decoder, so no program such as ffmpeg is needed, in JupyterLab or in Colab. The one idea: there is
@@ -67,7 +67,8 @@ class Recorder(Widget):
     def take_clip(self) -> None:
         """Take the clip that is here already."""
         waveform, _ = audio.load(self._clip, sample_rate=self.sample_rate, longest=LONGEST)
-        self._become(waveform, f"bundled clip “{self._clip.stem.replace('_', ' ')}”")
+        ours = self._clip == bundled(*CLIP)
+        self._become(waveform, f"bundled clip “{self._clip.stem}”" if ours else self._clip.name)
 
     def receive(self, data: bytes, source: str) -> None:
         """Take float32 samples (little-endian) from the page.

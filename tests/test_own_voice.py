@@ -1,0 +1,60 @@
+"""Notebook 10 with a sound of one's own as FILE: every cell runs, or the recorder says why not."""
+
+import numpy as np
+import pytest
+import soundfile
+from _series import sections, sources
+from matplotlib import pyplot
+
+RATE = 16_000
+
+
+def run(path):
+    """Run set-up, the first player, and every section that uses the sound; return what is there."""
+    setup = next(source for source in sources("10") if "\nFILE = None" in source)
+    names = {}
+    exec(setup.replace("\nFILE = None", f"\nFILE = {str(path)!r}"), names)
+    (player,) = (source for source in sources("10") if source.startswith("codec = "))
+    exec(player, names)
+    try:
+        for name, source in sections("10", "mine"):
+            exec(compile(source, name, "exec"), names)
+    finally:
+        pyplot.close("all")
+    return names
+
+
+def written(path, samples):
+    soundfile.write(path, samples, RATE)
+    return path
+
+
+def voice(samples):
+    """A hum that comes and goes, (samples,)."""
+    times = np.arange(samples) / RATE
+    return 0.3 * np.cos(2 * np.pi * 200 * times) * np.cos(2 * np.pi * 3 * times)
+
+
+@pytest.mark.filterwarnings("ignore:.*cancel one another")  # the notebook's own example
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (np.zeros(2 * RATE), "nothing to hear"),
+        (voice(640), "tenth of a second"),
+        (voice(1), "tenth of a second"),
+        (voice(RATE), "1.00 s"),
+    ],
+    ids=["silence", "40 ms", "one sample", "a name of one's own"],
+)
+def test_every_cell_runs_on(samples, said, tmp_path, capsys):
+    names = run(written(tmp_path / "my own voice.wav", samples))
+    assert len(names["mine"]) == len(samples)
+    out = capsys.readouterr().out
+    assert said in out and "my own voice.wav" in out and "bundled clip" not in out
+
+
+def test_an_hour_is_refused_by_the_recorder_before_it_is_loaded(tmp_path):
+    path = written(tmp_path / "hour.flac", np.zeros(3600 * RATE, np.int16))
+    with pytest.raises(ValueError, match="lasts 3600 s, taken are at most 120 s: cut it first"):
+        run(path)
