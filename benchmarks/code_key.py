@@ -32,7 +32,7 @@ ROOMS = (
     "metrics/measures.py",
     "metrics/summary.py",
 )
-APART = ("codec/edit.py", "codec/shipped.py", "audio/writing.py")  # no score goes through these
+APART = ("codec/shipped.py", "audio/writing.py")  # no score goes through these
 SCORERS = ("coders.py", "scoring.py")
 
 

@@ -105,5 +105,5 @@ def test_docstrings_have_one_markup_single_backquotes():
 def test_names_are_followed_through_the_faces_of_folders_and_old_names():
     assert modules_in("import vqlab\nvqlab.compress(x)") >= {"vqlab", "vqlab.codec.shipped"}
     assert "vqlab.listen.comparing" in modules_in("from vqlab import listen\nlisten.compare(x)")
-    assert "vqlab.codec.edit" in modules_in("from vqlab import edit\nedit.sound(x)")
-    assert "vqlab.codec.edit" not in modules_in("from vqlab import edit")
+    assert "vqlab.codec.packing" in modules_in("from vqlab import packing\npacking.pack(x)")
+    assert "vqlab.codec.packing" not in modules_in("from vqlab import packing")

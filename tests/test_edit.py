@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vqlab
-from vqlab import audio
-from vqlab.codec import Codec, Recipe, edit
+from vqlab import audio, edit
+from vqlab.codec import Codec, Recipe
 from vqlab.features import Features
 from vqlab.files import bundled
 from vqlab.spectral import MelConfig

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from vqlab.lessons.prior import _draw
 
 import vqlab
-from vqlab.codec import edit, entropy
+from vqlab import edit
+from vqlab.codec import entropy
 
 SOLUTIONS = solutions("12")
 

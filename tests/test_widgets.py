@@ -17,8 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vqlab
-from vqlab import audio, listen, widgets
-from vqlab.codec import edit
+from vqlab import audio, edit, listen, widgets
 from vqlab.listen import blind
 from vqlab.widgets import plane
 

@@ -15,6 +15,7 @@ PACKED = {
     "notebooks/beside": "vqlab/_data/beside",
     "notebooks/checks": "vqlab/_data/checks",
     "notebooks/solutions": "vqlab/_data/solutions",
+    "notebooks/widgets": "vqlab/_data/widgets",
     "benchmarks/clips_words.txt": "vqlab/_data/clips_words.txt",  # of the challenge
 } | {f"docs/results/{name}": f"vqlab/_data/results/{name}" for name in RESULTS}
 

@@ -71,7 +71,7 @@ _FUNCTIONS = ("load_pretrained", "compress", "decompress")
 MOVED = {
     "classifier": "lessons.classifier",
     "codec_plots": "lessons.codec_plots",
-    "edit": "codec.edit",
+    "edit": "lessons.edit",
     "entropy": "codec.entropy",
     "levels": "audio",
     "live": "lessons.live",

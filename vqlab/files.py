@@ -51,6 +51,12 @@ def bundled(*parts: str) -> Path:
     )
 
 
+def beside_notebooks(*rooms: str) -> list[str]:
+    """Folders of what teaches, in the checkout or in the wheel, for the `__path__` of a package."""
+    places = (_PACKAGE.parent / "notebooks", _PACKAGE / "_data")
+    return [str(place / room) for place in places for room in rooms if (place / room).is_dir()]
+
+
 def download_folder() -> Path:
     """The user's download folder for vqlab; it need not exist yet."""
     if sys.platform == "win32":

@@ -11,7 +11,7 @@ from collections import Counter
 import torch
 from torch import Tensor
 
-from vqlab.codec import edit
+from vqlab import edit
 from vqlab.lessons.exercise import Exercise, value_of
 
 

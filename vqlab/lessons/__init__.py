@@ -17,21 +17,14 @@ notebooks, in `notebooks/checks/nbNN.py` (in an installed wheel with its data), 
 Notebook: all of them
 """
 
-from pathlib import Path
-
+from ..files import beside_notebooks
 from .checking import exercise_names, find
 from .exercise import Exercise, Verdict, value_of
 from .guesses import Answer, guess, reveal
 from .own_file import fill, pieces
 from .own_pieces import check, mine, own
 
-_package = Path(__file__).resolve().parents[1]
-__path__ += [
-    str(folder)
-    for place in (_package.parent / "notebooks", _package / "_data")
-    for folder in (place / "checks", place / "beside")
-    if folder.is_dir()
-]
+__path__ += beside_notebooks("checks", "beside")
 
 from .own_training import (  # noqa: E402 (beside)
     Training,

@@ -60,7 +60,7 @@ class ABX(Widget):
     (three of them go to the page), or a number of trials that is not from 1 to 100.
     """
 
-    _esm, _css = assets("blind", __package__)
+    _esm, _css = assets(__file__)
     trial = t.Int(1).tag(sync=True)  # counted from 1; trials + 1 after the last
     trials = t.Int().tag(sync=True)
     names = t.List(t.Unicode()).tag(sync=True)

@@ -8,13 +8,18 @@
 
 Each is a Python object first: its state can be read, set and tested without a page, and where no
 page is there (an exported notebook, a test) one sentence stands for it. Shown in JupyterLab or
-Colab it has all it needs with it and asks nothing of the network.
+Colab it has all it needs with it and asks nothing of the network. All but
+their `base` lie beside the notebooks, in `notebooks/widgets` (in an installed wheel with its data).
 
 Notebook: 05
 """
 
-from .keys import Keyboard as keyboard
-from .plane import Voronoi as voronoi
-from .recording import Recorder as recorder
-from .strip import CodeStrip as code_strip
-from .window import TradeOff as trade_off
+from ..files import beside_notebooks
+
+__path__ += beside_notebooks("widgets")
+
+from .keys import Keyboard as keyboard  # noqa: E402
+from .plane import Voronoi as voronoi  # noqa: E402
+from .recording import Recorder as recorder  # noqa: E402
+from .strip import CodeStrip as code_strip  # noqa: E402
+from .window import TradeOff as trade_off  # noqa: E402

@@ -9,7 +9,7 @@ of widgets can carry it, and nothing is asked of the network.
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -19,14 +19,17 @@ from torch import Tensor
 from ..audio import one_sound
 
 
-def assets(name: str, package: str = __package__) -> tuple[str, str]:
-    """JavaScript module and style sheet of a widget of `package`: what all share, then its own."""
+def assets(widget: str) -> tuple[str, str]:
+    """JavaScript module and style sheet for the Python file of a widget.
 
-    def text(kind: str) -> str:
-        places = (__package__, f"common.{kind}"), (package, f"{name}.{kind}")
-        return "".join(resources.files(at).joinpath(file).read_text("utf-8") for at, file in places)
+    What all share, then what lies beside the file under the same name.
+    """
 
-    return text("js"), text("css")
+    def text(suffix: str) -> str:
+        places = Path(__file__).with_name(f"common{suffix}"), Path(widget).with_suffix(suffix)
+        return "".join(place.read_text("utf-8") for place in places)
+
+    return text(".js"), text(".css")
 
 
 LONGEST = 120.0

@@ -20,11 +20,11 @@ import numpy as np
 import traitlets as t
 from torch import Tensor
 
-from .. import audio
-from ..files import bundled
-from ..plots.media import sound_uri, spectrogram_uri
-from ..spectral import MelConfig
-from .base import LONGEST, Widget, assets, mono
+from vqlab import audio
+from vqlab.files import bundled
+from vqlab.plots.media import sound_uri, spectrogram_uri
+from vqlab.spectral import MelConfig
+from vqlab.widgets.base import LONGEST, Widget, assets, mono
 
 CLIP = ("voices", "en", "welcome.flac")
 
@@ -43,7 +43,7 @@ class Recorder(Widget):
     Raises ValueError for a length that is not above 0 or above 120 s.
     """
 
-    _esm, _css = assets("recording")
+    _esm, _css = assets(__file__)
     source = t.Unicode().tag(sync=True)
     seconds = t.Float().tag(sync=True)
     longest = t.Float(60.0).tag(sync=True)  # seconds that are kept of an uploaded file

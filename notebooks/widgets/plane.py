@@ -17,8 +17,8 @@ import torch
 import traitlets as t
 from torch import Tensor
 
-from ..quantize import distances, nearest
-from .base import Refused, Widget, assets
+from vqlab.quantize import distances, nearest
+from vqlab.widgets.base import Refused, Widget, assets
 
 MOST = 64
 """Points, and codes, that a plane takes."""
@@ -35,7 +35,7 @@ class Voronoi(Widget):
     Raises ValueError for other shapes, numbers that are not finite, or more than 64 of a kind.
     """
 
-    _esm, _css = assets("plane")
+    _esm, _css = assets(__file__)
     _from_page = ("points", "codes")
     points = t.Any().tag(sync=True)
     codes = t.Any().tag(sync=True)

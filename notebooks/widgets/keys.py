@@ -17,10 +17,10 @@ import torch
 import traitlets as t
 from torch import Tensor
 
-from .. import spectral
-from ..codec import Codec, edit
-from ..plots.media import picture_uri, sound_uri
-from .base import Refused, Widget, assets, whole_number
+from vqlab import edit, spectral
+from vqlab.codec import Codec
+from vqlab.plots.media import picture_uri, sound_uri
+from vqlab.widgets.base import Refused, Widget, assets, whole_number
 
 ROWS = ("1234567890", "qwertyuiop", "asdfghjkl;", "zxcvbnm,./")
 """Characters of the keys of a page; one page has as many keys."""
@@ -42,7 +42,7 @@ class Keyboard(Widget):
     Raises ValueError for a code that the codec does not have, or none.
     """
 
-    _esm, _css = assets("keys")
+    _esm, _css = assets(__file__)
     _from_page = ("played",)
     played = t.List(t.Int()).tag(sync=True)
     page = t.Int(0).tag(sync=True)

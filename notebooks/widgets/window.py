@@ -14,10 +14,10 @@ from typing import Any
 
 import traitlets as t
 
-from .. import spectral
-from ..plots.media import picture_uri, sound_uri
-from ..spectral import MelConfig
-from .base import Refused, Widget, assets, mono
+from vqlab import spectral
+from vqlab.plots.media import picture_uri, sound_uri
+from vqlab.spectral import MelConfig
+from vqlab.widgets.base import Refused, Widget, assets, mono
 
 RATE = 16000
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
@@ -35,7 +35,7 @@ class TradeOff(Widget):
     Raises ValueError for a sound longer than 10 s.
     """
 
-    _esm, _css = assets("window")
+    _esm, _css = assets(__file__)
     _from_page = ("n_fft",)
     n_fft = t.Int().tag(sync=True)
     sample_rate = t.Int().tag(sync=True)

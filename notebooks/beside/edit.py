@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from .codec import Codec
+    from vqlab.codec import Codec
 
 
 def sound(codes: Tensor, codec: Codec, *, gain_db: float = 0.0) -> Tensor:

@@ -16,9 +16,10 @@ from typing import Any
 import traitlets as t
 from torch import Tensor
 
-from ..codec import Codec, edit
-from ..plots.media import sound_uri, spectrogram_uri
-from .base import Widget, assets, whole_number
+from vqlab import edit
+from vqlab.codec import Codec
+from vqlab.plots.media import sound_uri, spectrogram_uri
+from vqlab.widgets.base import Widget, assets, whole_number
 
 MOST = 250
 """Positions of a strip: ten seconds as shipped."""
@@ -32,7 +33,7 @@ class CodeStrip(Widget):
     than 250 positions.
     """
 
-    _esm, _css = assets("strip")
+    _esm, _css = assets(__file__)
     grid: t.List[Any] = t.List().tag(sync=True)  # (stages, positions)
     _original: t.List[Any] = t.List().tag(sync=True)
     _sizes: t.List[int] = t.List().tag(sync=True)  # codes that each stage has
