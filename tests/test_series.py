@@ -7,10 +7,16 @@ import pytest
 from _series import NOTEBOOKS, NUMBERS, cells, notebook, solutions, sources
 from _support import ROOT
 
+from vqlab import lessons
+from vqlab.lessons import own_file
+
 SECTIONS = ("What you will hear", "What you will be able to do", "Recap", "Symbols", "Sources")
 PACKAGE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "vqlab").rglob("*.py"))
 
+WITH_PIECES = ("01",)  # those in which she builds her own codec
+
 each = pytest.mark.parametrize("number", NUMBERS)
+each_with_pieces = pytest.mark.parametrize("number", WITH_PIECES)
 
 
 def text(number):
@@ -119,9 +125,38 @@ def test_a_cell_is_short_enough_to_be_read_at_once(number):
 def test_it_has_three_exercises_or_more_and_names_their_solutions(number):
     checks = re.findall(r'lessons\.check\("([^"]+)"', code(number))
     assert len(set(checks)) >= 3
-    assert f"(solutions/{notebook(number).stem}.py)" in text(number)
     for name in checks:
-        assert hasattr(solutions(number), name[3:].replace("-", "_"))
+        piece = name in lessons.pieces()
+        assert piece or hasattr(solutions(number), name[3:].replace("-", "_"))
+        solution = "my_codec" if piece else notebook(number).stem
+        assert f"(solutions/{solution}.py)" in text(number)
+
+
+@each_with_pieces
+def test_an_exercise_says_whether_it_is_core_how_important_and_how_long(number):
+    asked = re.findall(r"^\*\*Exercise .*", text(number), re.MULTILINE)
+    form = r"\*\*Exercise \d+\.\d: \w+\*\* · (core, a piece of your codec|optional) · ●[●○]{2} · \d+ min"
+    assert 3 <= len(asked) <= 5 and all(re.match(form, line) for line in asked), asked
+
+
+@pytest.mark.parametrize("name", [n for n in lessons.pieces() if n[:2] in WITH_PIECES])
+def test_a_piece_is_asked_for_checked_and_then_used(name):
+    whole, defines = code(name[:2]), own_file.reference()[1][name].defines
+    stub = re.search(rf"^(def|class) {defines}\b.*?\braise NotImplementedError", whole, re.M | re.S)
+    check = whole.index(f'lessons.check("{name}", {defines})')
+    mine = whole.index(f'{defines} = lessons.mine("{name}", {defines})')
+    assert stub and stub.end() < check < mine
+    assert re.search(rf"\b{defines}\(", whole[mine + 1 :])
+
+
+@each_with_pieces
+def test_cells_that_set_up_or_only_draw_are_folded_here_and_in_colab(number):
+    for cell in cells(number):
+        meta, source = cell["metadata"], cell["source"]
+        folded = meta.get("jupyter", {}).get("source_hidden", False)
+        assert folded == (meta.get("cellView") == "form")
+        assert not folded or source.startswith("# @title ") or "bootstrap" in meta.get("tags", [])
+        assert folded or "plots.show(" not in source, cell["id"]
 
 
 @each

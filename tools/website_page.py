@@ -148,8 +148,11 @@ class Page:
                     raise ValueError(f"{self.path.name}, cell {cell.get('id')}: {error}") from error
             elif cell.cell_type == "code":
                 code = coloured(cell.source, PythonLexer())
+                title = re.match(r"# @title (.*)", cell.source)
                 if "bootstrap" in cell.metadata.get("tags", []):
                     code = f"<details><summary>Set-up</summary>{code}</details>"
+                elif title and cell.metadata.get("jupyter", {}).get("source_hidden"):
+                    code = f"<details><summary>{html.escape(title[1])}</summary>{code}</details>"
                 outputs = "".join(self.output(output) for output in cell.outputs)
                 shown = f'<div class="outputs">{outputs}</div>' if outputs else ""
                 yield f'<section class="cell">{code}{shown}</section>\n'

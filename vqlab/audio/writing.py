@@ -1,6 +1,6 @@
 """Sound files out: 16-bit WAV or FLAC, whole or not at all.
 
-Notebook: 01
+Notebook: 10
 """
 
 from __future__ import annotations
