@@ -113,7 +113,7 @@ class Analysis:
     def _estimate(self, most: float) -> int:
         """The highest quality whose nearest codes fit into `most` bytes by the tables."""
         codec = self.codec
-        if not codec.varies:
+        if len(codec.rates) == 1:  # all qualities are the same
             return LOWEST_QUALITY
         codes = self.nearest()[0].flatten(1)  # (stages, positions)
         cost = torch.from_numpy(codec.tables.cost(codes.numpy()))

@@ -29,7 +29,7 @@ from ..audio.waveforms import loudest, one_sound
 from ..features import Block, Features, Front, sharpen
 from ..files import save_tensors
 from ..models import Recipe
-from ..quantize import QUALITY_STEPS, ResidualQuantizer
+from ..quantize import QUALITY_STEPS
 from . import entropy, file
 from .analysis import Analysis, Level
 from .packing import Packed, overhead, pack, unpack
@@ -184,20 +184,12 @@ class Codec:
         """Samples that one position of mel frames stands for."""
         return self.features.config.hop_length * self.model.stride
 
-    @property
-    def varies(self) -> bool:
-        """Whether positions may differ in their number of stages."""
-        return isinstance(self.model.bottleneck, ResidualQuantizer) and len(self.rates) > 1
-
     def depth(self, first: Tensor, quality: int) -> Tensor:
         """Number of stages that each position has at a `quality`, by its first stage's code.
 
         `first` int64 of any shape; returns the same shape.
         """
-        bottleneck = self.model.bottleneck
-        if isinstance(bottleneck, ResidualQuantizer):
-            return bottleneck.depth(first, quality)
-        return torch.full_like(first, bottleneck.stages)
+        return self.model.bottleneck.depth(first, quality)
 
     def quality_for(self, waveform: Tensor | Spooled, kbps: float) -> int:
         """The quality at which the packed file has hardly less than `kbps`: `Analysis.fitting`."""
@@ -347,16 +339,9 @@ class Codec:
 
         Raises `ValueError` for another kind of file, `FileNotFoundError` where there is none.
         """
-        parts = file.read(file.find(path))
-        codec = Codec(
-            parts.recipe,
-            parts.features,
-            level_db=parts.level_db,
-            contrast=parts.contrast,
-            tables=parts.tables,
-            trained=parts.trained,
-        )
-        codec.model.load_state_dict(file.with_averages(codec.model.state_dict(), parts.weights))
+        described, weights = file.read(file.find(path))
+        codec = Codec(**described)
+        codec.model.load_state_dict(file.with_averages(codec.model.state_dict(), weights))
         codec.model.eval()
         return codec
 

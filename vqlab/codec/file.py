@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +24,6 @@ from ..spectral import MelConfig
 from .entropy import LARGEST_WEIGHT, Tables
 
 _TABLES = "tables."
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a file holds, checked."""
-
-    recipe: Recipe
-    features: Features | Front
-    level_db: float | None
-    contrast: float
-    trained: dict[str, Any]
-    weights: dict[str, Tensor]
-    tables: Tables | None
 
 
 def find(path: str | Path) -> Path:
@@ -65,28 +51,27 @@ NAME = "codec.safetensors"
 """The codec in the folder of its training."""
 
 
-def read(path: str | Path) -> Parts:
-    """The parts of a codec's file. Raises `ValueError` for another kind of file."""
+def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What a `Codec` is made of, by the names of its arguments, and its weights; all checked.
+
+    Raises `ValueError` for another kind of file, `FileNotFoundError` where there is none.
+    """
     try:
         tensors, metadata = load_tensors(path)
         described = json.loads(metadata["codec"])
         recipe = Recipe(**described["recipe"])
         check_numbers(described, "level_db", "contrast")
         features = _features(described["features"])
-        tables, weights = split_tables(tensors)
-        model = plan(recipe, weights)
+        tables = {name: tensors.pop(name) for name in [*tensors] if name.startswith(_TABLES)}
+        model = plan(recipe, tensors)
         with torch.device("meta"):
             frames = torch.zeros(1, features.rows, 4 * model.stride)
             model.encoder(frames.unsqueeze(1) if features.picture else frames)
-        return Parts(
-            recipe,
-            features,
-            described["level_db"],
-            described["contrast"],
-            described["trained"],
-            weights,
-            read_tables(tables, model.bottleneck.codebook_sizes) if tables else None,
-        )
+        made = {name: described[name] for name in ("level_db", "contrast", "trained")}
+        made |= {"recipe": recipe, "features": features}
+        if tables:
+            made["tables"] = read_tables(tables, model.bottleneck.codebook_sizes)
+        return made, tensors
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}: check the name") from None
     except Exception as error:
@@ -187,30 +172,21 @@ def table_tensors(tables: Tables) -> dict[str, Tensor]:
     return {_TABLES + name: tensor for name, tensor in named.items()}
 
 
-def split_tables(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The tables among `tensors`, and the rest, which are the model's weights."""
-    tables = {name: tensor for name, tensor in tensors.items() if name.startswith(_TABLES)}
-    return tables, {name: tensor for name, tensor in tensors.items() if name not in tables}
-
-
 def read_tables(tensors: dict[str, Tensor], codebook_sizes: Sequence[int]) -> Tables:
     """The inverse of `table_tensors`.
 
     Raises `ValueError` for tables of other sizes, and for numbers out of range.
     """
-    kinds = {"context": (torch.uint8, 1), "stage_0": (torch.int16, 2)}
-    kinds |= {f"stage_{stage}": (torch.int16, 1) for stage in range(1, len(codebook_sizes))}
-    found = {name.removeprefix(_TABLES): (t.dtype, t.ndim) for name, t in tensors.items()}
-    if found != kinds:
-        raise ValueError("its tables of frequencies do not fit its codebooks")
-    arrays = [tensors[_TABLES + name].numpy().astype(np.int64) for name in kinds]
-    context, first, *later = arrays
-    fits = (
-        [len(context), first.shape[1]] == 2 * [codebook_sizes[0]]
-        and [len(table) for table in later] == list(codebook_sizes[1:])
-        and context.max() < len(first) <= 256
-        and all(1 <= table.min() and table.max() <= LARGEST_WEIGHT for table in (first, *later))
+    first, groups = (
+        tuple(codebook_sizes[:1]),
+        tensors.get(f"{_TABLES}stage_0", torch.empty(0)).shape,
     )
-    if not fits:
-        raise ValueError("its tables of frequencies do not fit its codebooks")
-    return Tables(context, first, later)
+    wanted = {"context": (torch.uint8, first), "stage_0": (torch.int16, (*groups[:1], *first))}
+    wanted |= {f"stage_{n}": (torch.int16, (size,)) for n, size in enumerate(codebook_sizes) if n}
+    found = {name.removeprefix(_TABLES): (t.dtype, tuple(t.shape)) for name, t in tensors.items()}
+    if found == wanted and 1 <= groups[0] <= 256:
+        context, *tables = [tensors[_TABLES + name].numpy().astype(np.int64) for name in wanted]
+        counted = all(1 <= table.min() and table.max() <= LARGEST_WEIGHT for table in tables)
+        if context.max() < groups[0] and counted:
+            return Tables(context, tables[0], tables[1:])
+    raise ValueError("its tables of frequencies do not fit its codebooks")

@@ -104,7 +104,7 @@ def decompress(
     Raises `ValueError` for bytes that are damaged, cut off, or made with other weights.
     """
     codec = _kept(model)
-    return codec.decode(*codec.from_bytes(_data(path_or_bytes))), codec.sample_rate
+    return codec.decode(*codec.from_bytes(read(path_or_bytes))), codec.sample_rate
 
 
 def decompress_to(
@@ -117,7 +117,7 @@ def decompress_to(
     """
     place = written_place(out, inputs=[path_or_bytes])
     codec = _kept(model)
-    decoded = codec.decode_blocks(*codec.from_bytes(_data(path_or_bytes)))
+    decoded = codec.decode_blocks(*codec.from_bytes(read(path_or_bytes)))
     with audio.spooled(piece.numpy() for piece in decoded) as sound:
         over = max(1.0, sound.peak)
         pieces = (piece / over for piece in sound.pieces())
@@ -131,15 +131,11 @@ def decompress_to(
     return seconds
 
 
-def _data(path_or_bytes: str | Path | Bytes) -> bytes:
+def read(path_or_bytes: str | Path | Bytes) -> bytes:
+    """The bytes of a packed file. Raises `FileNotFoundError` or `ValueError` (too large)."""
     if isinstance(path_or_bytes, Bytes):
         return bytes(path_or_bytes)
-    return read(path_or_bytes)
-
-
-def read(path: str | Path) -> bytes:
-    """The bytes of a packed file. Raises `FileNotFoundError` or `ValueError` (too large)."""
-    path = Path(path)
+    path = Path(path_or_bytes)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: check the name")
     if path.stat().st_size > 2**28:
