@@ -374,7 +374,7 @@ def test_a_folder_without_sound_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (dict(name="wrods"), r"'wrods'.*words, voices, speech_commands, librispeech, folder"),
+        (dict(name="wrods"), r"'wrods'.*words, voices, speech_commands, folder.*librispeech"),
         (dict(split="training"), r"'training'.*train, validation, test, all"),
         (dict(name="speech_commands", words="rigth"), r"'rigth'.*right.*'all'"),
         (dict(name="speech_commands", words="visual", version="v0.01"), "'visual'.*v0.01"),
@@ -554,7 +554,7 @@ SMALL_SETS = {  # a path of each, and who speaks in it
 
 
 def test_every_small_set_has_a_path_here():
-    assert SMALL_SETS.keys() == recordings.LAYOUTS.keys()
+    assert {*SMALL_SETS, "librispeech"} == recordings.LAYOUTS.keys()  # that is tried above
 
 
 @pytest.mark.parametrize("name", SMALL_SETS)

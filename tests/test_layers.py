@@ -56,7 +56,7 @@ def floor_of(module: str) -> int:
 def imports(source: str, module: str, *, package: bool = False) -> set[tuple[str, str]]:
     """The modules of vqlab that a source imports anywhere, functions included, with each name.
 
-    >>> sorted(imports("from ..plots import line", "vqlab.datasets.words"))
+    >>> sorted(imports("from ..plots import line", "vqlab.datasets.notes"))
     [('vqlab.plots', 'line')]
     >>> sorted(imports("import vqlab.codec\\nfrom vqlab import audio", "vqlab.models"))
     [('vqlab.audio', ''), ('vqlab.codec', '')]

@@ -15,7 +15,7 @@ import secrets
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
@@ -82,6 +82,29 @@ def recordings_roots(root: str | os.PathLike[str] | None = None) -> list[Path]:
 def recordings_root(root: str | os.PathLike[str] | None = None) -> Path:
     """The first of `recordings_roots`, the one to write to or to name in a message."""
     return recordings_roots(root)[0]
+
+
+def find_recordings(
+    look: Callable[[Path], Path | None],
+    root: str | os.PathLike[str] | None,
+    what: str,
+    *,
+    holds: str,
+    more: str = ".",
+) -> Path:
+    """What `look` finds in the first of `recordings_roots` that has it.
+
+    Raises FileNotFoundError where none has: no `what`, and how to name the folder that `holds` it;
+    `more` ends the sentence.
+    """
+    places = [Path(os.path.abspath(place)) for place in recordings_roots(root)]
+    for place in places:
+        if found := look(place):
+            return found
+    raise FileNotFoundError(
+        f"No {what} in {' or '.join(map(str, places))}. Name the folder that holds {holds} by the "
+        f"option root=…, or by the environment variable VQLAB_DATA{more}"
+    )
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:

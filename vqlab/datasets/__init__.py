@@ -19,19 +19,16 @@ import os
 from collections.abc import Sequence
 
 from ..files import bundled
-from . import folder, librispeech, nsynth, recordings, speech_commands
+from . import folder, nsynth, recordings, speech_commands
 from . import notes as made_notes
-from . import words as bundled_words
 from .download import download
-from .items import SAMPLE_RATE, Dataset, Item, choose
+from .items import SAMPLE_RATE, Dataset, Item
 from .pictures import Pictures, load_pictures
 
 __all__ = ["SAMPLE_RATE", "Dataset", "Item", "Pictures", "download", "load", "load_pictures"]
 
-NAMES = (
-    "words", "voices", "speech_commands", "librispeech", "folder", "nsynth", "notes",
-    *recordings.LAYOUTS,
-)  # fmt: skip
+_APART = ("words", "voices", "speech_commands", "folder", "nsynth", "notes")
+NAMES = (*_APART, *recordings.LAYOUTS)
 SPLITS = ("train", "validation", "test", "all")
 
 
@@ -51,10 +48,9 @@ def load(
     """Find a data set; its clips are decoded when they are asked for.
 
     name : "words" (bundled, synthesised), "voices" (bundled, a few recorded people to listen to:
-        split "all", labels are languages), "speech_commands" (the real set), "librispeech"
-        (sentences, cut into pieces of `seconds`), "folder" (any sound files), "nsynth" (notes of
-        four seconds), "notes" (the same made by synthesisers, no files), or a name of
-        `recordings.LAYOUTS` (small sets of sentences, cut as "librispeech")
+        split "all", labels are languages), "speech_commands" (the real set), "folder" (any sound
+        files), "nsynth" (notes of four seconds), "notes" (the same made by synthesisers, no files),
+        or one of `recordings.LAYOUTS` (sentences, cut into pieces of `seconds`: "librispeech", …)
     split : "train", "validation", "test" or "all"; no speaker is in two of the first three
     root : the folder with the recordings; None looks in VQLAB_DATA, then the download folder
     words : one word, a list of words, or "all"; None is "right" for speech_commands, else all
@@ -78,28 +74,20 @@ def load(
         raise ValueError(f"families and sources are for nsynth and notes; {name!r} has words.")
     if name in ("nsynth", "notes") and words is not None:
         raise ValueError(f"{name!r} has no words; choose by families=… and sources=….")
-    if words is None and name == "speech_commands":
-        words = "right"
-    if name == "speech_commands":
-        found = speech_commands.index(split, root=root, words=words, version=version)
-    elif name == "nsynth":
-        found = nsynth.index(split, root=root, families=families, sources=sources)
-    elif name == "notes":
-        if root is not None:
-            raise ValueError("The notes are computed, not read; leave root out.")
-        choose(sources, ["synthetic"], "source", "the synthesiser")
-        found = made_notes.index(split, families=families)
-    elif name == "librispeech":
-        found = librispeech.index(split, root=root, seconds=seconds)
+    if name == "voices" and split != "all":
+        raise ValueError("The voices are too few to split; give split='all'.")
+    if name in ("nsynth", "notes"):
+        notes = nsynth if name == "nsynth" else made_notes
+        found = notes.index(split, root=root, families=families, sources=sources)
     elif name in recordings.LAYOUTS:
         found = recordings.index(name, split, root=root, seconds=seconds)
-    elif name == "voices":
-        if split != "all":
-            raise ValueError("The voices are too few to split; give split='all'.")
-        found = folder.index("all", root=bundled("voices"), words=words)
+    elif name == "speech_commands":
+        words = "right" if words is None else words
+        found = speech_commands.index(split, root=root, words=words, version=version)
     elif name == "words":
-        found = bundled_words.index(split, root=root, words=words)
+        found = speech_commands.index_words(split, root=root, words=words)
     else:
+        root = bundled("voices") if name == "voices" else root
         found = folder.index(split, root=root, words=words)
     entries, classes, remarks = found
     if not entries:

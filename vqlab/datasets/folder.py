@@ -19,7 +19,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from .. import files
-from .items import Entry, choose, counted, header_oddities, sentence
+from .items import Entry, Found, choose, counted, header_oddities, sentence
 
 ENDINGS = frozenset(
     ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64".split()
@@ -34,59 +34,56 @@ _SPEAKER = (
 
 
 def index(
-    split: str,
-    *,
-    root: str | os.PathLike[str] | None = None,
-    words: str | Sequence[str] | None = None,
-) -> tuple[list[Entry], list[str], list[str]]:
+    split: str, *, root: str | os.PathLike[str] | None, words: str | Sequence[str] | None
+) -> Found:
     """The clips of a split, the labels, and sentences on what was left out or is odd.
 
     Every header is read: files that are no sound, and clips under 0.1 s, are left out and said.
-    words : the chosen labels; None for all
 
     Raises FileNotFoundError when the folder is missing or holds no sound; ValueError for an unknown
     label, and when there are too few speakers for splits.
     """
-    folder = files.recordings_root(root)
+    folder = files.recordings_roots(root)[0]
     if not folder.is_dir():
         raise FileNotFoundError(
             f"{folder} is not a folder. Give load('folder', root=…) a folder of sound files."
         )
-    paths, others = _sound_files(folder)
     odd: dict[str, list[Path]] = {"unreadable": [], "short": []}
-    good = []
-    for path in tqdm(paths, "reading headers", delay=2, leave=False):
+    everything, others = [], Counter[str]()
+    for path in tqdm(sorted(folder.rglob("*")), "reading headers", delay=2, leave=False):
+        place = path.relative_to(folder)
+        if any(part.startswith(".") for part in place.parts) or not path.is_file():
+            continue
+        if path.suffix.lower() not in ENDINGS:
+            others[path.suffix.lower()] += 1
+            continue
         bad = header_oddities(path) & odd.keys()
         for kind in bad:
             odd[kind].append(path)
-        if not bad:
-            good.append(path)
+        if not bad:  # the label: the subfolders, or the folder's own name for what lies in it
+            label = place.parent.as_posix().removeprefix(".") or folder.resolve().name
+            everything.append(Entry(path, label, speaker(path)))
     remarks = [sentence(kind, found, dropped=True) for kind, found in odd.items() if found]
     if others:
         kinds = ", ".join(f"{n} {end or 'without ending'}" for end, n in others.most_common(4))
         remarks.append(
             f"Skipped what is no sound file: {counted(others.total(), 'file')} ({kinds})."
         )
-    if not good:
+    if not everything:
         raise FileNotFoundError(
             f"{folder} holds no sound file that can be read (wav, flac, ogg, mp3, aiff, au). "
             + " ".join(remarks)
         )
-    everything = [Entry(path, _label(path, folder), speaker(path)) for path in good]
     nameless = sum(entry.speaker == entry.path.stem for entry in everything)
     if nameless:
         remarks.append(
             f"{counted(nameless, 'clip')} without a speaker in the file name: each counts as a "
             "speaker of its own, so one voice may be in two splits."
         )
-    labels = sorted({entry.label for entry in everything})
+    labels = {entry.label for entry in everything}
     chosen = choose(words, labels, "word", f"the folder {folder.name!r}")
     part = split_of_speakers({entry.speaker for entry in everything})
-    if split in ("validation", "test") and split not in part.values():
-        raise ValueError(
-            f"{folder} has {counted(len(part), 'speaker')}, too few for a "
-            f"{split} split (three at least). Use split='all'."
-        )
+    refuse_too_few(folder, part, split, "speaker")
     entries = [
         entry
         for entry in everything
@@ -121,20 +118,10 @@ def split_of_speakers(speakers: set[str], *, share: float = 0.1) -> dict[str, st
     }
 
 
-def _sound_files(folder: Path) -> tuple[list[Path], Counter[str]]:
-    """The sound files below a folder, by name, and how many others there are of each ending."""
-    paths, others = [], Counter[str]()
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if hidden or not path.is_file():
-            continue
-        if path.suffix.lower() in ENDINGS:
-            paths.append(path)
-        else:
-            others[path.suffix.lower()] += 1
-    return paths, others
-
-
-def _label(path: Path, folder: Path) -> str:
-    """The subfolders between the folder and the file; the folder's own name at the top."""
-    return path.parent.relative_to(folder).as_posix().removeprefix(".") or folder.resolve().name
+def refuse_too_few(folder: Path, part: dict[str, str], split: str, noun: str) -> None:
+    """Raises ValueError where nobody is in the split."""
+    if split in ("validation", "test") and split not in part.values():
+        raise ValueError(
+            f"{folder} has {counted(len(part), noun)}, too few for a {split} split (three at "
+            "least). Use split='all'."
+        )

@@ -48,6 +48,10 @@ class Entry:
     start: float | None = None
 
 
+Found = tuple[list[Entry], list[str], list[str]]
+"""What the index of a set gives: the clips of a split, the classes, and remarks."""
+
+
 @dataclass(frozen=True, eq=False)
 class Item:
     """One sound.

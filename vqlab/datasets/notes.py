@@ -11,6 +11,7 @@ one closed formula), the plucked string (Karplus and Strong 1983), drawbars, and
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,12 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .items import SAMPLE_RATE, Dataset, Entry, choose
+from .items import SAMPLE_RATE, Dataset, Entry, Found, choose
 from .nsynth import Note, parse
 
 SECONDS = 4.0
 HELD = 3.0  # seconds until the key is let go
-VARIANTS = 10  # instruments of a family: 0 to 7 are for training, 8 validation, 9 test
+VARIANTS = 10  # instruments of a family
+_HELD_OUT = {8: "validation", 9: "test"}  # those before are for training
 VELOCITIES = (25, 50, 75, 100, 127)
 # Lowest and highest pitch of each family; notes are three semitones apart.
 RANGES = {
@@ -36,26 +38,32 @@ _HIGHEST = 7600.0  # Hz; what lies above would come back mirrored at half the sa
 
 
 def index(
-    split: str, *, families: str | Sequence[str] | None = None
-) -> tuple[list[Entry], list[str], list[str]]:
-    """The notes of a split (labels are families, speakers instruments), the families, and notes.
+    split: str,
+    *,
+    root: object,
+    families: str | Sequence[str] | None,
+    sources: str | Sequence[str] | None,
+) -> Found:
+    """The notes of a split (labels are families, speakers instruments), the families, and remarks.
 
-    Raises ValueError for an unknown family.
+    An instrument's notes are in the order of a hash, so that a part of a split, taken in even
+    steps, has all pitches and velocities.
+
+    Raises ValueError for an unknown family or source, and for a folder.
     """
+    if root is not None:
+        raise ValueError("The notes are computed, not read; leave root out.")
+    choose(sources, ["synthetic"], "source", "the synthesiser")
     wanted = choose(families, RANGES, "family", "the synthesiser")
-    entries = [
-        Entry(Path(f"{name}.wav"), family, name.rpartition("-")[0].rpartition("-")[0])
-        for family in wanted
-        for variant in range(VARIANTS)
-        if split in ("all", split_of(variant))
-        for name in _names(family, variant)
-    ]
+    entries = []
+    for family, variant in itertools.product(wanted, range(VARIANTS)):
+        if split in ("all", _HELD_OUT.get(variant, "train")):
+            speaker = f"{family}_synthetic_{variant:03}"
+            pitches = range(RANGES[family][0], RANGES[family][1] + 1, 3)
+            names = [f"{speaker}-{p:03}-{v:03}" for p in pitches for v in VELOCITIES]
+            names.sort(key=lambda name: hashlib.sha1(name.encode()).hexdigest())
+            entries += [Entry(Path(f"{name}.wav"), family, speaker) for name in names]
     return entries, wanted, ["Notes made by small synthesisers, no recordings."]
-
-
-def split_of(variant: int) -> str:
-    """The split of an instrument, by its number within the family."""
-    return {VARIANTS - 2: "validation", VARIANTS - 1: "test"}.get(variant, "train")
 
 
 def synthesise(note: Note) -> Tensor:
@@ -266,23 +274,8 @@ class Notes(Dataset):
 
     def _load(self, entry: Entry) -> Tensor:
         note = parse(entry.path.stem)
-        if note is None:
-            raise ValueError(f"{entry.path.name} is not the name of a note.")
+        assert note is not None  # `index` made the name
         return synthesise(note)
-
-
-def _names(family: str, variant: int) -> list[str]:
-    """The names of an instrument's notes, in the order of a hash.
-
-    So that a part of a split, taken in even steps, has all pitches and velocities.
-    """
-    lowest, highest = RANGES[family]
-    names = [
-        f"{family}_synthetic_{variant:03}-{pitch:03}-{velocity:03}"
-        for pitch in range(lowest, highest + 1, 3)
-        for velocity in VELOCITIES
-    ]
-    return sorted(names, key=lambda name: hashlib.sha1(name.encode()).hexdigest())
 
 
 def _random(name: str) -> _Random:

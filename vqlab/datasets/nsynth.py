@@ -23,8 +23,8 @@ from pathlib import Path
 
 from .. import files
 from .archives import unpacked
-from .folder import split_of_speakers
-from .items import Entry, choose, counted
+from .folder import refuse_too_few, split_of_speakers
+from .items import Entry, Found, choose, counted
 
 FAMILIES = tuple(
     "bass brass flute guitar keyboard mallet organ reed string synth_lead vocal".split()
@@ -69,23 +69,23 @@ def parse(name: str) -> Note | None:
 def index(
     split: str,
     *,
-    root: str | os.PathLike[str] | None = None,
-    families: str | Sequence[str] | None = None,
-    sources: str | Sequence[str] | None = None,
-) -> tuple[list[Entry], list[str], list[str]]:
+    root: str | os.PathLike[str] | None,
+    families: str | Sequence[str] | None,
+    sources: str | Sequence[str] | None,
+) -> Found:
     """The notes of a split (labels are families, speakers instruments), the families, and remarks.
 
     root : the folder that holds nsynth-train and the others, or their archives
         (nsynth-train.jsonwav.tar.gz, unpacked at the first use), or one folder of notes, or one
         archive
-    families, sources : one name or several, of `FAMILIES` and `SOURCES`; None for all
 
     Raises FileNotFoundError when nothing is there; ValueError for an unknown family or source.
     """
-    place = find(root)
-    everything, remarks = (_official_split if _official(place) else _own_split)(place, split)
+    place = _find(root)
+    official = _official(place)
+    everything, remarks = (_official_split if official else _own_split)(place, split)
     here = {entry.label for part in everything.values() for entry in part}
-    if _official(place):  # the same in every split, whichever parts are unpacked
+    if official:  # the same in every split, whichever parts are unpacked
         here |= {*FAMILIES}
     wanted = choose(families, {*FAMILIES, *here}, "family", "NSynth")
     kept = choose(sources, SOURCES, "source", "NSynth")
@@ -100,26 +100,25 @@ def index(
     return entries, [name for name in wanted if name in here] or wanted, remarks
 
 
-def find(root: str | os.PathLike[str] | None = None) -> Path:
+def _find(root: str | os.PathLike[str] | None) -> Path:
     """The folder with the three official folders or their archives, or the one folder of notes.
 
     Looked for as `nsynth`, as `NSynth` and as the folder itself, under each of the places where
-    recordings may be. Raises FileNotFoundError with the ways to provide it.
+    recordings may be.
     """
-    places = [Path(os.path.abspath(place)) for place in files.recordings_roots(root)]
-    for place in places:
+
+    def look(place: Path) -> Path | None:
         if place.is_file():
             return _archive_alone(place)
         for folder in (place / "nsynth", place / "NSynth", place):
             if _official(folder) or any(parse(path.stem) for path in _wavs(folder)):
                 return folder
-    raise FileNotFoundError(
-        f"No NSynth in {' or '.join(map(str, places))}. Name the folder that holds nsynth-train, "
-        "nsynth-valid and nsynth-test (or their .jsonwav.tar.gz, or one folder of notes) by the "
-        "option root=…, or by the environment variable VQLAB_DATA, or fetch a part into your "
-        "download folder: python -m vqlab download nsynth --split test. Without it, "
-        "load('notes') makes notes of its own."
-    )
+        return None
+
+    holds = "nsynth-train, nsynth-valid and nsynth-test (or their .jsonwav.tar.gz, or notes)"
+    more = ", or fetch a part into your download folder: python -m vqlab download nsynth --split "
+    more += "test. Without it, load('notes') makes notes of its own."
+    return files.find_recordings(look, root, "NSynth", holds=holds, more=more)
 
 
 def _official_split(place: Path, split: str) -> tuple[dict[str, list[Entry]], list[str]]:
@@ -166,11 +165,7 @@ def _own_split(folder: Path, split: str) -> tuple[dict[str, list[Entry]], list[s
     found, remarks = _read(folder)
     # A fifth: what lies in one folder is a small excerpt, and a tenth of it would test nothing.
     part = split_of_speakers({entry.speaker for entry in found}, share=0.2)
-    if split in ("validation", "test") and split not in part.values():
-        raise ValueError(
-            f"{folder} has {counted(len(part), 'instrument')}, too few for a {split} split "
-            "(three at least). Use split='all'."
-        )
+    refuse_too_few(folder, part, split, "instrument")
     remarks.append(
         f"{counted(len(part), 'instrument')} in one folder, split by a hash of their names."
     )

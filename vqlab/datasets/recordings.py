@@ -1,11 +1,13 @@
-"""Eight small public sets of speech beside Speech Commands and LibriSpeech, by one table.
+"""LibriSpeech and eight smaller public sets of speech, by one table.
 
 The one idea: a set is a folder, a pattern that tells speaker and label from a file's path, and a
 list of the speakers kept out of training. The lists are fixed, so a larger copy of a set moves
-nobody from one split to another. What is not listed is for training.
+nobody from one split to another. What is not listed is for training. A training batch needs items
+of one length, so recordings are cut into pieces, one after the other.
 
-Labels: of speechocean762 how old the speaker is (children up to 12, teenagers up to 15, adults), of
-the sets in several languages the language, else the set.
+Labels: of LibriSpeech its folder (`train-clean-100`), of speechocean762 how old the speaker is
+(children up to 12, teenagers up to 15, adults), of the sets in several languages the language, else
+the set.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import files
-from .items import Entry, counted, pieces
+from .items import Entry, Found, counted, pieces
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,20 @@ class Layout:
     """Where a set's sound files are, what their paths tell, and who is not for training."""
 
     folder: str
-    path: str  # a pattern for all of a path below the folder, with the group `speaker`
+    path: str  # a pattern for all of a path below the folder: groups speaker, label, test
     credit: str
     validation: str = ""
     test: str = ""
+    highest: int = 0  # so many of those in training, by number, are for validation instead
 
 
 LAYOUTS = {
+    "librispeech": Layout(
+        "LibriSpeech",
+        r"(?P<label>(train|(?P<test>test))-[^/]+)/(?P<speaker>[^/-]+)/[^/]+/[^/]+\.flac",
+        "V. Panayotov and others, LibriSpeech, ICASSP 2015, CC BY 4.0, openslr.org/12",
+        highest=8,
+    ),
     "speechocean762": Layout(
         "speechocean762",
         r"WAVE/SPEAKER(?P<speaker>\d+)/\d+\.(wav|WAV|flac)",
@@ -86,55 +95,41 @@ LAYOUTS = {
 
 
 def find(name: str, root: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of a set. Raises FileNotFoundError when it is not there."""
-    wanted = LAYOUTS[name].folder
-    places = [Path(os.path.abspath(place)) for place in files.recordings_roots(root)]
-    for place in places:
-        for folder in (place / wanted, place):
-            if folder.name == wanted and folder.is_dir():
-                return folder
-    raise FileNotFoundError(
-        f"No {wanted} in {' or '.join(map(str, places))}. Name the folder that holds {wanted}/ by "
-        "the option root=… or by the environment variable VQLAB_DATA."
-    )
-
-
-def split_of(name: str, speaker: str) -> str:
-    """The split of a speaker of a set.
-
-    >>> split_of("vctk", "p230"), split_of("vctk", "p225")
-    ('validation', 'train')
-    """
+    """The folder of a set, under its own name or holding what it should; else FileNotFoundError."""
     layout = LAYOUTS[name]
-    for split, listed in (("validation", layout.validation), ("test", layout.test)):
-        if speaker in listed.split():
-            return split
-    return "train"
+
+    def look(place: Path) -> Path | None:
+        if (place / layout.folder).is_dir():
+            return place / layout.folder
+        return place if place.name == layout.folder and place.is_dir() else None
+
+    what = f"{layout.folder} ({layout.credit})"
+    return files.find_recordings(look, root, what, holds=f"{layout.folder}/")
 
 
 def index(
-    name: str,
-    split: str,
-    *,
-    root: str | os.PathLike[str] | None = None,
-    seconds: float | None = None,
-) -> tuple[list[Entry], list[str], list[str]]:
-    """The recordings of a split, or pieces of `seconds` of them; the labels; and remarks.
-
-    Raises FileNotFoundError when nothing is there.
-    """
-    folder = find(name, root)
+    name: str, split: str, *, root: str | os.PathLike[str] | None, seconds: float | None
+) -> Found:
+    """The recordings of a split, or pieces of `seconds` of them; the labels; and remarks."""
+    folder, layout = find(name, root), LAYOUTS[name]
     ages = _ages(folder / "spk2age")
-    pattern = re.compile(LAYOUTS[name].path)
-    everything = []
+    held = dict.fromkeys(layout.validation.split(), "validation")
+    held |= dict.fromkeys(layout.test.split(), "test")
+    everything: list[tuple[Entry, str]] = []
     for path in sorted(folder.rglob("*")):
-        found = pattern.fullmatch(path.relative_to(folder).as_posix())
-        if found:
+        if found := re.fullmatch(layout.path, path.relative_to(folder).as_posix()):
             told = found.groupdict()
-            label = told.get("label") or ages.get(told["speaker"], name)
-            everything.append(Entry(path, label, told["speaker"]))
-    chosen = [entry for entry in everything if split in ("all", split_of(name, entry.speaker))]
-    labels = sorted({entry.label for entry in everything})
+            who = told["speaker"]
+            entry = Entry(path, told.get("label") or ages.get(who, name), who)
+            everything.append((entry, "test" if told.get("test") else held.get(who, "train")))
+    training = {entry.speaker for entry, part in everything if part == "train"}
+    highest = set(sorted(training, key=lambda who: who.zfill(8))[len(training) - layout.highest :])
+    chosen = []
+    for entry, part in everything:
+        part = "validation" if part == "train" and entry.speaker in highest else part
+        if split in ("all", part):
+            chosen.append(entry)
+    labels = sorted({entry.label for entry, _ in everything})
     remarks = [f"{folder.name}: {counted(len(chosen), 'recording')} in the {split} split."]
     if seconds is None:
         return chosen, labels, remarks

@@ -2,8 +2,9 @@
 
 The one idea: the set comes with two lists of file names, for validation and for testing, made so
 that no speaker is in two splits; what is in neither list is for training. A partly unpacked set
-works: listed clips that are absent are left out and counted in the remarks. The bundled words have
-the same layout and are read by the same functions.
+works: listed clips that are absent are left out and counted in the remarks. The bundled words, ten
+words that ship with the project, have the same layout, so that the real set takes their place by
+one option.
 
 P. Warden, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition", 2018
 (arXiv:1804.03209), CC BY 4.0.
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import files
-from .items import Entry, choose, counted
+from .items import Entry, Found, choose, counted
 
 _CLIP = re.compile(r"([^.].*)_nohash_\d+\.(?:wav|flac)", re.IGNORECASE)
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
@@ -46,39 +47,36 @@ CLIPS = {
 
 
 def find(root: str | os.PathLike[str] | None = None, *, version: str = "v0.02") -> Path:
-    """The folder that holds the word folders and the two lists.
+    """The folder that holds the word folders and the two lists, else FileNotFoundError.
 
     It is looked for as `SpeechCommands/speech_commands_v0.02`, as `speech_commands_v0.02`, and
     as the folder itself, under each of the places where recordings may be.
-    Raises FileNotFoundError with the three ways to provide it.
     """
     name = f"speech_commands_{version}"
-    places = [Path(os.path.abspath(place)) for place in files.recordings_roots(root)]
-    for place in places:
+
+    def look(place: Path) -> Path | None:
         for folder in (place / "SpeechCommands" / name, place / name):
             if folder.is_dir():
                 return folder
         other = any(f"speech_commands_{v}" == place.name for v in CLIPS if v != version)
-        if not other and any((place / file).is_file() for file in LISTS.values()):
-            return place
-    raise FileNotFoundError(
-        f"No Speech Commands {version} in {' or '.join(map(str, places))}. Name the folder that "
-        f"holds SpeechCommands/{name} by the option root=…, or by the environment variable "
-        "VQLAB_DATA, or fetch the set (2.4 GB) into your download folder: "
-        "python -m vqlab download speech_commands"
-    )
+        listed = any((place / file).is_file() for file in LISTS.values())
+        return place if listed and not other else None
+
+    more = ", or fetch the set (2.4 GB) into your download folder: "
+    more += "python -m vqlab download speech_commands"
+    what, holds = f"Speech Commands {version}", f"SpeechCommands/{name}"
+    return files.find_recordings(look, root, what, holds=holds, more=more)
 
 
 def index(
     split: str,
     *,
-    root: str | os.PathLike[str] | None = None,
-    words: str | Sequence[str] | None = None,
+    root: str | os.PathLike[str] | None,
+    words: str | Sequence[str] | None,
     version: str = "v0.02",
-) -> tuple[list[Entry], list[str], list[str]]:
+) -> Found:
     """The clips of a split, the words that are here, and sentences on what is missing.
 
-    words : the chosen words; None for all
     Raises ValueError for an unknown version or word, FileNotFoundError when nothing is there.
     """
     if version not in CLIPS:
@@ -86,20 +84,39 @@ def index(
     clips = CLIPS[version]
     chosen = choose(words, clips, "word", f"Speech Commands {version}")
     folder = find(root, version=version)
-    everything, listed, remarks = clips_of(folder)
-    entries, more = split_clips(everything, listed, split, words=set(chosen))
+    everything, listed, remarks = _clips_of(folder)
+    entries, more = _split_clips(everything, listed, split, words=set(chosen))
     here = Counter(entry.label for entry in everything)
     remarks += _what_is_missing({word: (here[word], clips[word]) for word in chosen}, version)
     if not any(here[word] for word in chosen):
         raise FileNotFoundError(
             f"No clip of {', '.join(map(repr, chosen))} in {folder}; the words here are "
-            f"{', '.join(sorted(set(here))) or 'none'}. Choose among them, or complete the set: "
+            f"{', '.join(sorted(here)) or 'none'}. Choose among them, or complete the set: "
             "python -m vqlab download speech_commands"
         )
     return entries, sorted(word for word in chosen if here[word]), remarks + more
 
 
-def split_clips(
+def index_words(
+    split: str, *, root: str | os.PathLike[str] | None, words: str | Sequence[str] | None
+) -> Found:
+    """The same of the bundled words, or of another folder of the same layout."""
+    folder = files.bundled("words") if root is None else Path(root).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder; leave root out for the bundled words.")
+    everything, listed, odd = _clips_of(folder)
+    here = {entry.label for entry in everything}
+    if not here:
+        raise FileNotFoundError(
+            f"{folder} holds no clip named <word>/<speaker>_nohash_<take>.flac; "
+            "load('folder', root=…) reads any folder of sound files."
+        )
+    chosen = choose(words, here, "word", f"the word set in {folder.name!r}")
+    entries, remarks = _split_clips(everything, listed, split, words=set(chosen))
+    return entries, chosen, odd + remarks
+
+
+def _split_clips(
     everything: Sequence[Entry],
     listed: dict[str, list[Path]] | None,
     split: str,
@@ -125,23 +142,22 @@ def split_clips(
     in_lists = {entry.path for part in members.values() for entry in part}
     members["train"] = [entry for entry in everything if entry.path not in in_lists]
     members["all"] = list(everything)
-    absent = {part: len(set(paths) - by_path.keys()) for part, paths in listed.items()}
-    for part, count in absent.items():
+    for part, paths in listed.items():
+        count = len(set(paths) - by_path.keys())
         if count and split in (part, "all"):
             verb = "is" if count == 1 else "are"
             remarks.append(f"{counted(count, 'clip')} named in {LISTS[part]} {verb} not here.")
-    speakers = {part: {entry.speaker for entry in members[part]} for part in LISTS}
-    held_out: set[str] = set()
-    if split == "validation":
-        held_out = speakers["test"]
-    elif split == "train":
-        held_out = speakers["validation"] | speakers["test"]
-    kept = [e for e in members[split] if e.speaker not in held_out and e.label in words]
-    lost = sum(e.label in words for e in members[split]) - len(kept)
-    if lost:
+    held_out = {
+        entry.speaker
+        for part in {"validation": ["test"], "train": ["validation", "test"]}.get(split, [])
+        for entry in members[part]
+    }
+    wanted = [entry for entry in members[split] if entry.label in words]
+    kept = [entry for entry in wanted if entry.speaker not in held_out]
+    if len(kept) < len(wanted):
         remarks.append(
-            f"{counted(lost, 'clip')} of the {split} split left out: a speaker is also in "
-            f"{'the test split' if split == 'validation' else 'the validation or test split'}."
+            f"{counted(len(wanted) - len(kept), 'clip')} of the {split} split left out: a speaker "
+            f"is also in the {'' if split == 'validation' else 'validation or '}test split."
         )
     return sorted(kept, key=lambda e: (e.label, e.path.name)), remarks
 
@@ -154,7 +170,7 @@ def which_set(speaker: str) -> str:
     return "validation" if percentage < 10 else "test" if percentage < 20 else "train"
 
 
-def clips_of(folder: Path) -> tuple[list[Entry], dict[str, list[Path]] | None, list[str]]:
+def _clips_of(folder: Path) -> tuple[list[Entry], dict[str, list[Path]] | None, list[str]]:
     """Every clip of a folder of word folders, the paths in its two lists, and what is odd.
 
     The paths stand under "validation" and "test", present or not; None where a list is missing.
