@@ -49,8 +49,8 @@ t10k-labels-idx1-ubyte 4542 f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb2
 class Archive:
     """One tar archive: where it is, and what is known of it and of its content.
 
-    size : bytes of the archive
-    inside : the folder in it that becomes the set; None takes all
+    target : the set's folder below the download folder
+    inside : the folder in the archive that becomes the set; None takes all
     files : pattern and number of the files by which a whole set is told from a part of one
     content : bytes of disk that come out of it
     limits : of `unpack`
@@ -59,6 +59,7 @@ class Archive:
     url: str
     size: int
     checksum: str
+    target: str
     inside: str | None
     files: tuple[str, int]
     content: int
@@ -69,6 +70,7 @@ _SPEECH = {
     version: Archive(
         f"{_STORE}/download.tensorflow.org/data/speech_commands_{version}.tar.gz",
         *_KNOWN[f"speech_commands_{version}"],
+        f"SpeechCommands/speech_commands_{version}",
         None,
         ("*/*_nohash_*.wav", sum(clips.values())),
         3_600_000_000,
@@ -80,6 +82,7 @@ _NSYNTH = {
     split: Archive(
         f"{_STORE}/download.magenta.tensorflow.org/datasets/nsynth/{folder}.jsonwav.tar.gz",
         *_KNOWN[folder],
+        f"nsynth/{folder}",
         folder,
         ("audio/*.wav", notes),
         notes * 129_000,  # a wav has 128,044 bytes, and its lines in examples.json 700
@@ -90,6 +93,7 @@ _NSYNTH = {
 _CIFAR = Archive(
     "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
     *_KNOWN["cifar-10-binary"],
+    f"cifar10/{pictures.CIFAR_FOLDER}",
     pictures.CIFAR_FOLDER,
     ("*_batch*.bin", 6),
     190_000_000,
@@ -148,33 +152,28 @@ def download(
                 address = f"{(url or _MNIST).rstrip('/')}/{file}"
                 fetch_verified(address, place / "mnist" / file, *known)
         return place / "mnist"
-    if name == "nsynth":
-        for part in [split] if split else PARTS:
-            target = place / "nsynth" / nsynth.FOLDERS[part]
-            _download_archive(_NSYNTH[part], target, target.parent, url, sha256)
-        return target if split else target.parent
-    if name == "cifar10":
-        target = place / "cifar10" / pictures.CIFAR_FOLDER
-        return _download_archive(_CIFAR, target, target.parent, url, sha256)
-    version = version or "v0.02"
-    target = place / "SpeechCommands" / f"speech_commands_{version}"
-    return _download_archive(_SPEECH[version], target, place, url, sha256)
+    chosen = [_CIFAR]
+    if name == "speech_commands":
+        chosen = [_SPEECH[version or "v0.02"]]
+    elif name == "nsynth":
+        chosen = [_NSYNTH[part] for part in ([split] if split else PARTS)]
+    targets = [_download_archive(known, place, url, sha256) for known in chosen]
+    return targets[0] if len(targets) == 1 else targets[0].parent
 
 
-def _download_archive(
-    known: Archive, target: Path, place: Path, url: str | None, sha256: str | None
-) -> Path:
-    """Fetch one archive into `place`, unpack it to `target` and delete it."""
+def _download_archive(known: Archive, place: Path, url: str | None, sha256: str | None) -> Path:
+    """Fetch one archive, unpack it below `place` and delete it."""
+    target = place / known.target
     if target.is_dir():
         if sha256 is None or (target / COMPLETE).is_file():  # a mirror's set may be another one
             _refuse_a_part(target, *known.files)
         return target
-    archive = place / known.url.rpartition("/")[2]
+    archive = (target.parent if known.inside else place) / known.url.rpartition("/")[2]
     with alone(target) as work:
         if target.is_dir():
             return target  # another process was quicker
         if sha256 is None:
-            _need_room(place, known, archive)
+            _need_room(known, archive)
         expected = (None, sha256) if sha256 else (known.size, known.checksum)
         fetch_verified(url or known.url, archive, *expected)
         try:
@@ -200,13 +199,13 @@ def _refuse_a_part(target: Path, pattern: str, complete: int) -> None:
         )
 
 
-def _need_room(place: Path, known: Archive, archive: Path) -> None:
+def _need_room(known: Archive, archive: Path) -> None:
     """Raises OSError when the disk is too small for the archive and what comes out of it."""
     part = archive.with_name(archive.name + ".part")
     here = sum(file.stat().st_size for file in (archive, part) if file.exists())
-    needs, free = known.size + known.content - here, shutil.disk_usage(place).free
+    needs, free = known.size + known.content - here, shutil.disk_usage(archive.parent).free
     if free < needs:
         raise OSError(
             f"{archive.name} needs {needs / 1e9:.1f} GB of disk with what comes out of it, and "
-            f"{place} has {free / 1e9:.1f} GB. Make room, or choose another folder by root."
+            f"{archive.parent} has {free / 1e9:.1f} GB. Make room, or choose another folder by root."
         )

@@ -47,8 +47,14 @@ LIMITS = {"most_bytes": _MOST_BYTES, "most_files": 100}  # of CIFAR-10's archive
 _BLOCK, _STEP = 64, 8  # of a photograph: pixels of a block, and from patch to patch within it
 
 _AGAIN = "fetch it again."
+_MORE = (
+    ", or fetch it into your download folder: python -m vqlab download {}. Without it, "
+    "load_pictures({!r}) has what comes with scikit-learn."
+)
 
 _Raw = tuple[np.ndarray, list[str]]  # bytes (n, channels, height, width), and labels
+_Root = str | os.PathLike[str] | None
+_DIGITS = [str(digit) for digit in range(10)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +80,7 @@ def load_pictures(
     name: str = "digits",
     split: str = "train",
     *,
-    root: str | os.PathLike[str] | None = None,
+    root: _Root = None,
     limit: int | None = None,
 ) -> Pictures:
     """The pictures of a split; all of them are 32 x 32.
@@ -99,27 +105,15 @@ def load_pictures(
         raise ValueError(f"limit is {limit}; give a number of pictures from 1, or None for all.")
     if root is not None and name in ("digits", "patches"):
         raise ValueError(f"{name!r} comes with scikit-learn; leave root out.")
-    classes = [str(digit) for digit in range(10)]
-    if name == "mnist":
-        raw, labels = _mnist(split, root)
-        remarks = ["MNIST: two black pixels added on each side, 32 x 32."]
-    elif name == "digits":
-        raw, labels = _digits(split)
-        remarks = ["scikit-learn's digits, 8 x 8, enlarged to 32 x 32 by linear interpolation."]
-    elif name == "cifar10":
-        raw, labels = _cifar10(split, root)
-        classes, remarks = CIFAR_CLASSES, []
-    else:
-        raw, labels = _patches(split)
-        classes = sorted(set(labels))
-        remarks = ["Overlapping 32 x 32 patches of scikit-learn's two photographs."]
+    load, classes, most, remarks = _SETS[name]
+    raw, labels = load(split, root)
     if limit is not None and limit < len(labels):
         chosen = [n * len(labels) // limit for n in range(limit)]
         raw, labels = raw[chosen], [labels[n] for n in chosen]
-    return Pictures(_to_size(raw, most=16 if name == "digits" else 255), labels, classes, remarks)
+    return Pictures(_to_size(raw, most), labels, list(classes), list(remarks))
 
 
-def _to_size(raw: np.ndarray, *, most: int) -> Tensor:
+def _to_size(raw: np.ndarray, most: int) -> Tensor:
     """Bytes (n, channels, height, width) up to `most` to float32 in [0, 1], 32 x 32."""
     images = torch.from_numpy(raw.astype(np.float32)).div_(most)
     if images.shape[-1] < SIZE // 2:
@@ -131,7 +125,7 @@ def _to_size(raw: np.ndarray, *, most: int) -> Tensor:
 # MNIST: the IDX format
 
 
-def read_idx(path: Path) -> np.ndarray:
+def _read_idx(path: Path) -> np.ndarray:
     """An IDX file of bytes, plain or packed by gzip, as an array of uint8.
 
     The format: two zero bytes, the type (8: bytes without sign), the number of dimensions, their
@@ -162,11 +156,11 @@ def _idx(file: IO[bytes] | gzip.GzipFile, path: Path) -> np.ndarray:
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _mnist(split: str, root: str | os.PathLike[str] | None) -> _Raw:
+def _mnist(split: str, root: _Root) -> _Raw:
     images_path, labels_path = (
         _mnist_file(name, root) for name in MNIST_FILES["test" if split == "test" else "train"]
     )
-    images, labels = read_idx(images_path), read_idx(labels_path)
+    images, labels = _read_idx(images_path), _read_idx(labels_path)
     if images.ndim != 3 or images.shape[1:] != (28, 28):
         raise ValueError(f"{images_path} holds {images.shape}, not pictures of 28 x 28; {_AGAIN}")
     if labels.shape != images.shape[:1]:
@@ -174,26 +168,29 @@ def _mnist(split: str, root: str | os.PathLike[str] | None) -> _Raw:
             f"{images_path.name} holds {len(images):,} pictures and {labels_path.name} "
             f"{labels.shape} labels; they do not belong together."
         )
-    named = _names_of(labels, [str(digit) for digit in range(10)], labels_path)
+    named = _names_of(labels, _DIGITS, labels_path)
     return _keep(split, images[:, None], named, held_out=len(images) // 6)
 
 
-def _mnist_file(name: str, root: str | os.PathLike[str] | None) -> Path:
+def _mnist_file(name: str, root: _Root) -> Path:
     """One of the four files; the dot that some copies have in place of a hyphen does not matter."""
-    places = [Path(os.path.abspath(place)) for place in files.recordings_roots(root)]
     other = name.replace("-idx", ".idx")
-    for place in places:
+
+    def look(place: Path) -> Path | None:
         for folder in ("mnist", "MNIST/raw", "MNIST", "."):
             for file in (name, f"{name}.gz", other, f"{other}.gz"):
                 if (place / folder / file).is_file():
                     return place / folder / file
-    raise _absent("MNIST", f"{name} (or {name}.gz)", places, "mnist", "digits")
+        return None
+
+    more = _MORE.format("mnist", "digits")
+    return files.find_recordings(look, root, "MNIST", holds=f"{name} (or {name}.gz)", more=more)
 
 
 # CIFAR-10: the binary version
 
 
-def read_cifar_batch(path: Path) -> _Raw:
+def _read_cifar_batch(path: Path) -> _Raw:
     """One batch of the binary version: records of a label's byte and 3 x 32 x 32 bytes."""
     size = path.stat().st_size
     if size == 0 or size % _RECORD or size > _MOST_BYTES:
@@ -205,43 +202,39 @@ def read_cifar_batch(path: Path) -> _Raw:
     return records[:, 1:].reshape(-1, 3, SIZE, SIZE), labels
 
 
-def _cifar10(split: str, root: str | os.PathLike[str] | None) -> _Raw:
-    folder = _cifar_folder(root)
+def _cifar10(split: str, root: _Root) -> _Raw:
+    more = _MORE.format("cifar10", "patches")
+    folder = files.find_recordings(_cifar_folder, root, "CIFAR-10", holds=CIFAR_FOLDER, more=more)
     numbers = {"train": (1, 2, 3, 4), "validation": (5,), "test": ()}[split]
     paths = [folder / f"data_batch_{n}.bin" for n in numbers] or [folder / "test_batch.bin"]
     for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; python -m vqlab download cifar10")
-    batches = [read_cifar_batch(path) for path in paths]
-    return np.concatenate([images for images, _ in batches]), [
-        x for _, part in batches for x in part
-    ]
+    images, labels = zip(*map(_read_cifar_batch, paths), strict=True)
+    return np.concatenate(images), [label for part in labels for label in part]
 
 
-def _cifar_folder(root: str | os.PathLike[str] | None) -> Path:
-    places = [Path(os.path.abspath(place)) for place in files.recordings_roots(root)]
-    for place in places:
-        for parent in (place / "cifar10", place):
-            for folder in (parent / CIFAR_FOLDER, parent):
-                if any(folder.glob("*_batch*.bin")):
-                    return folder
-            archive = parent / "cifar-10-binary.tar.gz"
-            if archive.is_file():
-                return unpacked(archive, CIFAR_FOLDER, **LIMITS)
-        for folder in (place / "cifar-10-batches-py", place):
-            if (folder / "data_batch_1").is_file():
-                raise ValueError(
-                    f"{folder} is the Python version of CIFAR-10, which has to be unpickled, and "
-                    "that can run foreign code; fetch the binary version: "
-                    "python -m vqlab download cifar10"
-                )
-    raise _absent("CIFAR-10", f"{CIFAR_FOLDER}/data_batch_1.bin", places, "cifar10", "patches")
+def _cifar_folder(place: Path) -> Path | None:
+    for parent in (place / "cifar10", place):
+        for folder in (parent / CIFAR_FOLDER, parent):
+            if any(folder.glob("*_batch*.bin")):
+                return folder
+        archive = parent / "cifar-10-binary.tar.gz"
+        if archive.is_file():
+            return unpacked(archive, CIFAR_FOLDER, **LIMITS)
+    for folder in (place / "cifar-10-batches-py", place):
+        if (folder / "data_batch_1").is_file():
+            raise ValueError(
+                f"{folder} is the Python version of CIFAR-10, which has to be unpickled, and that "
+                "can run foreign code; fetch the binary version: python -m vqlab download cifar10"
+            )
+    return None
 
 
 # What comes with scikit-learn
 
 
-def _digits(split: str) -> _Raw:
+def _digits(split: str, _: _Root) -> _Raw:
     """Cut into three runs: neighbours in the file may be by the same hand."""
     from sklearn.datasets import load_digits
 
@@ -254,7 +247,7 @@ def _digits(split: str) -> _Raw:
     return _keep(split, raw[:-tenth], labels[:-tenth], held_out=tenth)
 
 
-def _patches(split: str) -> _Raw:
+def _patches(split: str, _: _Root) -> _Raw:
     from sklearn.datasets import load_sample_images
 
     photographs = load_sample_images()
@@ -294,10 +287,15 @@ def _names_of(labels: np.ndarray, names: list[str], path: Path) -> list[str]:
     return [names[label] for label in labels]
 
 
-def _absent(what: str, file: str, places: list[Path], name: str, instead: str) -> FileNotFoundError:
-    return FileNotFoundError(
-        f"No {what} ({file}) in {' or '.join(map(str, places))}. Name its folder by the option "
-        "root=…, or by the environment variable VQLAB_DATA, or fetch it into your download "
-        f"folder: python -m vqlab download {name}. Without it, load_pictures({instead!r}) has "
-        "what comes with scikit-learn."
-    )
+_SETS = {  # what reads a set, its classes, its largest value, and a remark
+    "mnist": (_mnist, _DIGITS, 255, ["MNIST: two black pixels added on each side, 32 x 32."]),
+    "digits": (
+        _digits, _DIGITS, 16,
+        ["scikit-learn's digits, 8 x 8, enlarged to 32 x 32 by linear interpolation."],
+    ),
+    "cifar10": (_cifar10, CIFAR_CLASSES, 255, []),
+    "patches": (
+        _patches, ["china", "flower"], 255,
+        ["Overlapping 32 x 32 patches of scikit-learn's two photographs."],
+    ),
+}  # fmt: skip
