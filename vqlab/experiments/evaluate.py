@@ -23,11 +23,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .. import training
+from .. import metrics, training
 from ..codec import Codec
 from ..codec.file import NAME
 from ..files import save_tensors, write_whole
-from ..metrics import measures
 from ..quantize import CodebookStats
 from . import data, folders
 from .data import Split
@@ -75,7 +74,11 @@ def evaluate(
         model.to(place)
         codec = Codec.load(folder) if (folder / NAME).is_file() else None
         row, error, pictures = measure(single, model, split, codec)
-        rows.append(row | _history(folder))
+        reports = folders.reports_of(folder)
+        best = min(reports, key=lambda report: report["validation_error"])
+        row |= {"best_epoch": best["epoch"], "validation_error": best["validation_error"]}
+        row |= {"epochs": reports[-1]["epoch"], "train_seconds": reports[-1]["seconds"]}
+        rows.append(row)
         tensors[single.name] = error
         tensors[f"{single.name}.original"], tensors[f"{single.name}.reconstruction"] = pictures
     if rows and rows[0]["model"] == "inversion":
@@ -98,7 +101,10 @@ def measure(
     device = next(model.parameters()).device
     sizes = model.bottleneck.codebook_sizes
     stats, squared, absolute = CodebookStats(sizes), 0.0, torch.zeros(split.inputs.shape[-2])
-    typical, positions, stored = typical_item(split), 0, 0
+    # The typical item: its distance from the set's mean is the median one; no model decides.
+    flat = split.inputs.flatten(1)
+    distance = (flat - flat.mean(dim=0)).square().sum(dim=1)
+    typical, positions, stored = int(distance.argsort()[len(flat) // 2]), 0, 0
     heard = _scored(single.grid, split)
     kept: dict[int, Tensor] = {}
     batch = single.grid.training.batch
@@ -112,71 +118,58 @@ def measure(
         absolute += error.mean(dim=-1).sum(dim=0)
         if quantized.codes is not None:
             stats.update(quantized.codes)
-            stored += _stored_bits(codec, quantized.codes.cpu()) if codec else 0
+            if codec is not None:
+                rest = codec.overhead(codec.features.samples)
+                each = quantized.codes.flatten(2).cpu().numpy()
+                stored += sum(8 * (rest + len(codec.tables.encode(one))) for one in each)
         positions = quantized.z[0, 0].numel()
         for n in range(first, first + len(x)):
             if n == typical or n in heard:
                 kept[n] = output[n - first : n - first + 1]
-    bits = positions * (sum(map(math.log2, sizes)) if sizes else FLOAT_BITS * single.D)
     absolute /= len(split)
-    seconds = split.front.seconds if split.front else None
+    bits = positions * (sum(map(math.log2, sizes)) if sizes else FLOAT_BITS * single.D)
     row = _empty(single.grid, single.name, single.bottleneck.kind) | {
         "D": single.D,
-        "K": sizes[0] if sizes else None,
-        "stages": len(sizes) or None,
         "seed": single.seed,
         "parameters": sum(p.numel() for p in model.parameters()),
         "positions": positions,
         "latent_bits": bits,
-        "seconds": seconds,
-        "bits_per_second": bits / seconds if seconds else None,
-        "stored_bits_per_second": stored / len(split) / seconds if stored and seconds else None,
         "test_items": len(split),
         "sse": squared / len(split),
-        "db": float(absolute.mean()) if split.front else None,
-        "stoi": _stoi(single.grid, split, kept) if data.is_speech(single.grid) else None,
-        "used": sum(stats.used) if sizes else None,
-        "perplexity": sum(stats.perplexity) / len(sizes) if sizes else None,
     }
+    if sizes:
+        row |= {"K": sizes[0], "stages": len(sizes), "used": sum(stats.used)}
+        row["perplexity"] = sum(stats.perplexity) / len(sizes)
+    if split.front:
+        seconds = split.front.seconds
+        row |= {"seconds": seconds, "bits_per_second": bits / seconds, "db": float(absolute.mean())}
+        row["stored_bits_per_second"] = stored / len(split) / seconds if stored else None
+        if data.is_speech(single.grid):
+            db = split.decibels(torch.cat([kept[n] for n in heard]), heard)
+            row["stoi"] = _stoi(split.segments[heard], split.front.synthesise(db))
     rows = slice(typical, typical + 1)
     shown = (_shown(split, split.inputs[rows], rows)[0], _shown(split, kept[typical], rows)[0])
     return row, absolute, shown
 
 
-def _stored_bits(codec: Codec, codes: Tensor) -> int:
-    """Bits of the files of items with these codes `(n, stages, *positions)`."""
-    rest = codec.overhead(codec.features.samples)
-    return sum(8 * (rest + len(codec.tables.encode(row.flatten(1).numpy()))) for row in codes)
-
-
-def typical_item(split: Split) -> int:
-    """The item whose squared distance from the set's mean is the median one; no model decides."""
-    flat = split.inputs.flatten(1)
-    distance = (flat - flat.mean(dim=0)).square().sum(dim=1)
-    return int(distance.argsort()[len(flat) // 2])
-
-
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     """The table with a line a row; empty cells where there is no value."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_cell(row.get(name)) for name in COLUMNS] for row in rows)
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(map(_cells, rows))
     return text.getvalue()
 
 
 def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The table for people, with what its columns mean."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "|".join("---" for _ in COLUMNS) + "|"]
-    for row in rows:
-        lines.append("| " + " | ".join(_cell(row.get(name)) for name in COLUMNS) + " |")
-    return "\n".join([*lines, "", _MEANING])
+    columns = dict(zip(COLUMNS, COLUMNS, strict=True))
+    return f"{metrics.markdown_table(columns, [_cells(row) for row in rows])}\n\n{_MEANING}"
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def _cells(row: dict[str, Any]) -> dict[str, str]:
+    found = {name: "" if row.get(name) is None else row[name] for name in COLUMNS}
+    return {n: f"{x:.6g}" if isinstance(x, float) else str(x) for n, x in found.items()}
 
 
 def _empty(grid: Grid, run: str, model: str) -> dict[str, Any]:
@@ -187,17 +180,6 @@ def _empty(grid: Grid, run: str, model: str) -> dict[str, Any]:
 def _shown(split: Split, values: Tensor, rows: slice) -> Tensor:
     """What errors are counted in, `(n, rows, columns)`: decibels, or the channels' mean."""
     return split.decibels(values, rows) if split.front else values.mean(dim=1)
-
-
-def _history(folder: Path) -> dict[str, Any]:
-    reports = folders.reports_of(folder)
-    best = min(reports, key=lambda report: report["validation_error"])
-    return {
-        "epochs": reports[-1]["epoch"],
-        "best_epoch": best["epoch"],
-        "validation_error": best["validation_error"],
-        "train_seconds": reports[-1]["seconds"],
-    }
 
 
 def _scored(grid: Grid, split: Split) -> list[int]:
@@ -215,28 +197,19 @@ def _inversion(grid: Grid, split: Split) -> tuple[dict[str, Any], Tensor]:
     original = split.decibels(split.inputs[heard], heard)
     waveforms = split.front.synthesise(original)
     error = (split.front.decibels(waveforms) - original).abs().mean(dim=(0, 2))
-    scores = _scores(split.segments[heard], waveforms) if data.is_speech(grid) else None
     row = _empty(grid, "inversion", "inversion") | {
         "seconds": split.front.seconds,
         "test_items": len(heard),
         "db": float(error.mean()),
-        "stoi": scores,
+        "stoi": _stoi(split.segments[heard], waveforms) if data.is_speech(grid) else None,
     }
     return row, error
 
 
-def _stoi(grid: Grid, split: Split, outputs: dict[int, Tensor]) -> float | None:
-    assert split.front is not None
-    heard = _scored(grid, split)
-    pictures = torch.cat([outputs[n] for n in heard])
-    db = split.decibels(pictures, heard)
-    return _scores(split.segments[heard], split.front.synthesise(db))
-
-
-def _scores(originals: Tensor, decoded: Tensor) -> float | None:
+def _stoi(originals: Tensor, decoded: Tensor) -> float | None:
     """Mean STOI of those for which it is defined; None without any, or without its library."""
     try:
-        values = [measures.stoi(x, y) for x, y in zip(originals, decoded, strict=True)]
+        values = [metrics.measures.stoi(x, y) for x, y in zip(originals, decoded, strict=True)]
     except ImportError as error:
         warnings.warn(f"STOI is left out: {error}", stacklevel=2)
         return None

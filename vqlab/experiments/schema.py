@@ -8,32 +8,16 @@ here is read. `reading` turns a file into these models, which are pydantic's.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+import typing
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _listed(value: Any) -> Any:
     """One number or name stands for a list of one."""
-    return [value] if isinstance(value, int | str) and not isinstance(value, bool) else value
-
-
-Count = Annotated[int, Field(ge=1, le=10_000_000)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0, lt=math.inf)]
-Names = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
-Dims = Annotated[
-    list[Annotated[int, Field(ge=1, le=4096)]], BeforeValidator(_listed), Field(min_length=1)
-]
-Codes = Annotated[
-    list[Annotated[int, Field(ge=2, le=65_536)]], BeforeValidator(_listed), Field(min_length=1)
-]
-Stages = Annotated[
-    list[Annotated[int, Field(ge=1, le=64)]], BeforeValidator(_listed), Field(min_length=1)
-]
-Seeds = Annotated[
-    list[Annotated[int, Field(ge=0, le=2**31)]], BeforeValidator(_listed), Field(min_length=1)
-]
+    one = isinstance(value, int | str) and not isinstance(value, bool)
+    return [value] if one else value
 
 
 def _countable(levels: list[int]) -> list[int]:
@@ -42,6 +26,21 @@ def _countable(levels: list[int]) -> list[int]:
     return levels
 
 
+def _levels(value: Any) -> Any:
+    """One list of levels stands for a list of one."""
+    plain = isinstance(value, list) and not any(isinstance(each, list) for each in value)
+    return [value] if plain and value else value
+
+
+T = TypeVar("T")
+Several = Annotated[list[T], BeforeValidator(_listed), Field(min_length=1)]
+
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, lt=math.inf)]
+Weight = Annotated[float, Field(ge=0, lt=math.inf)]
+Names = Several[str]
+Seeds = Several[Annotated[int, Field(ge=0, le=2**31)]]
 Levels = Annotated[
     list[Annotated[int, Field(ge=2, le=1000)]], Field(min_length=1), AfterValidator(_countable)
 ]
@@ -199,26 +198,24 @@ class Ae(_Bottleneck):
     """Autoencoder: D numbers a position."""
 
     kind: Literal["ae"]
-    D: Dims
+    D: Several[Annotated[int, Field(ge=1, le=4096)]]
     loss: Loss = "sum"
 
 
-class Vae(_Bottleneck):
+class Vae(Ae):
     """Variational autoencoder; beta weighs the divergence."""
 
-    kind: Literal["vae"]
-    D: Dims
-    beta: Annotated[float, Field(ge=0, lt=math.inf)] = 1.0
-    loss: Loss = "sum"
+    kind: Literal["vae"]  # type: ignore[assignment]
+    beta: Weight = 1.0
 
 
 class Vq(_Bottleneck):
     """Vector quantiser with K codes of D numbers."""
 
     kind: Literal["vq"]
-    D: Dims
-    K: Codes
-    beta: Annotated[float, Field(ge=0, lt=math.inf)] = 0.25
+    D: Several[Annotated[int, Field(ge=1, le=4096)]]
+    K: Several[Annotated[int, Field(ge=2, le=65_536)]]
+    beta: Weight = 0.25
     decay: Share | None = 0.99
     start: Literal["uniform", "kmeans"] = "uniform"
     restart_below: Share = 0.0
@@ -232,7 +229,7 @@ class Rvq(Vq):
     """
 
     kind: Literal["rvq"]  # type: ignore[assignment]
-    stages: Stages
+    stages: Several[Annotated[int, Field(ge=1, le=64)]]
     dropout: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
@@ -240,16 +237,8 @@ class Fsq(_Bottleneck):
     """Finite scalar quantiser: a list of levels for each run, or one such list."""
 
     kind: Literal["fsq"]
-    levels: Annotated[
-        list[Levels],
-        BeforeValidator(lambda v: [v] if isinstance(v, list) and _plain(v) else v),
-        Field(min_length=1),
-    ]
+    levels: Annotated[list[Levels], BeforeValidator(_levels), Field(min_length=1)]
     loss: Loss = "mean"
-
-
-def _plain(values: list) -> bool:
-    return bool(values) and not any(isinstance(value, list) for value in values)
 
 
 class Training(_Section):
@@ -297,8 +286,13 @@ class Grid(_Section):
     sound: Sound | None = None
 
 
-TAGGED = (
-    PictureSet, WordSet, NoteSet, ClipSet, RecordingSet, Stft, LogMel, MelFrames, PictureNetwork,
-    FrameNetwork, SpeechNetwork, VariableSpeechNetwork, Ae, Vae, Vq, Rvq, Fsq,
-)  # fmt: skip
-"""The sections that come in several forms, told apart by `name` or `kind`."""
+SECTIONS: dict[str, type[BaseModel]] = {"training": Training, "sound": Sound} | {
+    tag: section
+    for section in (
+        PictureSet, WordSet, NoteSet, ClipSet, RecordingSet, Stft, LogMel, MelFrames,
+        PictureNetwork, FrameNetwork, SpeechNetwork, VariableSpeechNetwork, Ae, Vae, Vq, Rvq, Fsq,
+    )
+    for field in {"name", "kind"} & section.model_fields.keys()
+    for tag in typing.get_args(section.model_fields[field].annotation)
+}  # fmt: skip
+"""Each section by its own name, or by the `name` or `kind` that tells it apart."""
