@@ -458,11 +458,11 @@ def test_the_command_writes_table_and_pictures(tmp_path, monkeypatch, capsys):
 def test_every_shipped_grids_runs_can_be_told_apart_in_the_plots(path):
     rows = []
     for single in singles(reading.read(path)):
-        fsq = single.bottleneck.kind == "fsq"
+        options = single.options()
         rows.append({
-            "run": single.name, "model": single.bottleneck.kind, "D": single.D,
-            "K": math.prod(single.bottleneck.levels[0]) if fsq else single.K,
-            "stages": single.stages, "seed": single.seed, "latent_bits": 8.0, "sse": 1.0,
+            "run": single.name, "model": options["kind"], "D": single.D,
+            "K": options.get("codebook_size", math.prod(options.get("levels", [])) or None),
+            "stages": options.get("stages"), "seed": single.seed, "latent_bits": 8.0, "sse": 1.0,
         })  # fmt: skip
     curves = result_table.curves(rows, "latent_bits", "sse")
     assert sum(sum(curve.seeds) for curve in curves) == len(rows)

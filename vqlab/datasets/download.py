@@ -207,5 +207,6 @@ def _need_room(known: Archive, archive: Path) -> None:
     if free < needs:
         raise OSError(
             f"{archive.name} needs {needs / 1e9:.1f} GB of disk with what comes out of it, and "
-            f"{archive.parent} has {free / 1e9:.1f} GB. Make room, or choose another folder by root."
+            f"{archive.parent} has {free / 1e9:.1f} GB. Make room, or choose another folder by "
+            "root."
         )

@@ -18,7 +18,7 @@ from ..codec import Codec
 from ..datasets import SAMPLE_RATE
 from ..features import Features, Front
 from ..spectral import MelConfig
-from .grid import Single
+from .grid import MODEL_NAMES, Single
 from .schema import Grid, MelFrames, Rvq, Stft
 
 
@@ -98,7 +98,7 @@ def places_of(codec: Codec) -> dict[str, Any]:
             f"its network is {codec.recipe.architecture!r}: only codecs with the network 'speech' "
             "or 'variable_speech' can be trained on"
         )
-    names = {"dim": "D", "codebook_size": "K"}
+    names = {long: short for short, long in MODEL_NAMES.items()}
     found: dict[str, Any] = {"spectrogram.contrast": codec.contrast}
     for key in ("n_fft", "hop_length", "n_mels"):
         found[f"spectrogram.{key}"] = getattr(codec.features.config, key)

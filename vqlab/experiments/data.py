@@ -18,17 +18,7 @@ from .. import datasets, training
 from ..codec import Codec
 from ..features import Front, Pictures, rms, segments
 from .build import features_of
-from .schema import (
-    WITH_WORDS,
-    ClipSet,
-    Grid,
-    LogMel,
-    NoteSet,
-    PictureSet,
-    RecordingSet,
-    Stft,
-    WordSet,
-)
+from .schema import WITH_WORDS, ClipSet, Grid, NoteSet, PictureSet, RecordingSet, WordSet
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,47 +53,40 @@ def load(grid: Grid, split: str, *, codec: Codec | None = None, progress: bool =
 
     Raises ValueError if none can be used, FileNotFoundError if the files are not here.
     """
-    front = features_of(grid)
-    limit = getattr(grid.dataset, split)
-    if isinstance(grid.dataset, ClipSet):
-        return _clips(grid.dataset, split, limit, codec)
-    if isinstance(grid.dataset, PictureSet):
-        pictures = datasets.load_pictures(  # type: ignore[attr-defined]
-            grid.dataset.name, split, root=grid.dataset.root, limit=limit
-        )
-        images = pictures.images
-        if grid.dataset.binarise:
-            images = (images >= 0.5).float()
+    chosen, limit = grid.dataset, getattr(grid.dataset, split)
+    if isinstance(chosen, ClipSet):
+        assert codec is not None
+        return _clips(chosen, split, limit, codec)
+    if isinstance(chosen, PictureSet):
+        pictures = datasets.load_pictures(chosen.name, split, root=chosen.root, limit=limit)
+        images = (pictures.images >= 0.5).float() if chosen.binarise else pictures.images
         return Split(images, notes=tuple(pictures.remarks))
-    assert isinstance(front, Front) and isinstance(grid.spectrogram, Stft | LogMel)
-    items = _items(grid, split, limit, front)
-    pieces, quiet = [], 0
-    for n in tqdm(
-        range(len(items)), f"reading {split}", delay=2, leave=False, disable=not progress
-    ):
+    front = features_of(grid)
+    assert isinstance(front, Front)
+    options: dict[str, Any] = {"root": chosen.root, "seconds": None, "limit": limit}
+    if isinstance(chosen, WordSet):  # around the word, or the rest of it would be another item
+        options |= {"words": chosen.words or "all", "seconds": front.seconds}
+    elif isinstance(chosen, NoteSet):
+        options |= {"families": chosen.families, "sources": chosen.sources}
+    items, pieces, quiet = datasets.load(chosen.name, split, **options), [], 0
+    least = grid.spectrogram.skip_rms  # type: ignore[union-attr]
+    rows = tqdm(range(len(items)), f"reading {split}", delay=2, leave=False, disable=not progress)
+    for n in rows:
         found = segments(items[n].waveform, front.samples)
-        loud = rms(found) > grid.spectrogram.skip_rms
+        loud = rms(found) > least
         quiet += int((~loud).sum())
         pieces.append(found[loud])
-    kept = torch.cat(pieces)
-    notes = list(items.remarks)
+    kept, notes = torch.cat(pieces), list(items.remarks)
     if quiet:
         notes.append(
             f"{quiet} of {quiet + len(kept)} segments of the {split} split have a root mean square "
-            f"of at most {grid.spectrogram.skip_rms:g} and are left out."
+            f"of at most {least:g} and are left out."
         )
     if not len(kept):
         raise ValueError(f"no segment of the {split} split can be used: {' '.join(notes)}")
-    return from_segments(grid, kept, tuple(notes))
-
-
-def from_segments(grid: Grid, waveforms: Tensor, notes: tuple[str, ...] = ()) -> Split:
-    """Segments `(n, samples)` of sound as a grid's network takes them."""
-    front = features_of(grid)
-    assert isinstance(front, Front)
-    scaled, low, high = front.analyse(waveforms)
+    scaled, low, high = front.analyse(kept)
     inputs = scaled.unsqueeze(1) if grid.network.kind == "pictures" else scaled
-    return Split(inputs, front, waveforms, low, high, notes)
+    return Split(inputs, front, kept, low, high, tuple(notes))
 
 
 def is_speech(grid: Grid) -> bool:
@@ -111,18 +94,7 @@ def is_speech(grid: Grid) -> bool:
     return isinstance(grid.dataset, WordSet | RecordingSet)
 
 
-def _items(grid: Grid, split: str, limit: int | None, front: Front) -> datasets.Dataset:
-    chosen = grid.dataset
-    options: dict[str, Any] = {"root": chosen.root, "seconds": None, "limit": limit}
-    if isinstance(chosen, WordSet):  # around the word, or the rest of it would be another item
-        options |= {"words": chosen.words or "all", "seconds": front.seconds}
-    elif isinstance(chosen, NoteSet):
-        options |= {"families": chosen.families, "sources": chosen.sources}
-    return datasets.load(chosen.name, split, **options)
-
-
-def _clips(chosen: ClipSet, split: str, limit: int | None, codec: Codec | None) -> Split:
-    assert codec is not None
+def _clips(chosen: ClipSet, split: str, limit: int | None, codec: Codec) -> Split:
     speeds = (1.0, *chosen.speeds) if split == "train" else (1.0,)
     found, notes = [], []
     for name in chosen.of:

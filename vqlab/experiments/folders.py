@@ -83,11 +83,10 @@ def codecs_in(paths: Sequence[str]) -> dict[str, Codec]:
     """
     found: list[tuple[Path, Codec]] = []
     for path in paths:
-        runs = runs_in(path) if is_experiment(path) else []
-        for run in runs:
+        for run in runs_in(path) if is_experiment(path) else ():
             there = (run / NAME).is_file()
             found.append((run, Codec.load(run) if there else codec_of(*load_model(run))))
-        if not runs:
+        if not is_experiment(path):
             found.append((Path(path), load_pretrained(path)))
     names = [place.resolve().name for place, _ in found]
     if len(set(names)) < len(names):
@@ -102,10 +101,8 @@ def is_experiment(path: str | Path) -> bool:
 
 def has_test_set(path: str | Path) -> bool:
     """Whether the file of a grid or run says what it is to be measured on."""
-    if not is_experiment(path):
-        return False
-    name = GRID if (Path(path) / GRID).is_file() else CONFIG
-    return reading.read(Path(path) / name).dataset.name != "clips"
+    files = [Path(path) / name for name in (GRID, CONFIG) if (Path(path) / name).is_file()]
+    return bool(files) and reading.read(files[0]).dataset.name != "clips"
 
 
 def reports_of(folder: Path) -> list[dict[str, Any]]:
@@ -116,11 +113,9 @@ def reports_of(folder: Path) -> list[dict[str, Any]]:
 
 def notes_in(path: Path) -> list[str]:
     """What was odd about the data of a grid's runs, each sentence once."""
-    notes: dict[str, None] = {}
-    for run in runs_in(path):
-        listed = load_json(run / "run.json").get("notes")
-        notes |= dict.fromkeys(map(str, listed if isinstance(listed, list) else []))
-    return list(notes)
+    listed = [load_json(run / "run.json").get("notes") for run in runs_in(path)]
+    notes = [str(note) for each in listed if isinstance(each, list) for note in each]
+    return list(dict.fromkeys(notes))
 
 
 def is_finished(folder: Path) -> bool:
@@ -132,14 +127,10 @@ def is_finished(folder: Path) -> bool:
 def describe(folder: Path, **more: Any) -> None:
     """Add the versions and `more` to a run's `run.json`."""
     path = folder / "run.json"
-    known = load_json(path)
-    versions = {
-        "vqlab": __version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
-    write_whole(path, (json.dumps(known | {"versions": versions} | more, indent=1) + "\n").encode())
+    versions = {"vqlab": __version__, "torch": torch.__version__, "numpy": np.__version__}
+    versions["python"] = platform.python_version()
+    known = load_json(path) | {"versions": versions} | more
+    write_whole(path, (json.dumps(known, indent=1) + "\n").encode())
 
 
 def open_run(single: Single, folder: Path) -> None:
@@ -149,29 +140,22 @@ def open_run(single: Single, folder: Path) -> None:
     """
     path = folder / CONFIG
     if path.is_file():
-        there, here = _flat(reading.read(path)), _flat(single.grid)
-        changed = [key for key in here if there.get(key) != here[key] and not _later(key)]
-        if changed:
-            key = changed[0]
-            raise ValueError(
-                f"{folder} holds a run with {key} = {there.get(key)}, not {here[key]}: give "
-                "another --out, or delete that folder to train it anew"
-            )
+        there, here = _settings(reading.read(path)), _settings(single.grid)
+        for key in here:
+            if there.get(key) != here[key]:
+                raise ValueError(
+                    f"{folder} holds a run with {key} = {there.get(key)}, not {here[key]}: give "
+                    "another --out, or delete that folder to train it anew"
+                )
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, reading.write(single.grid).encode())
 
 
-def _later(key: str) -> bool:
-    return key.startswith("sound.") or key == "dataset.test"
-
-
-def _flat(grid: Grid) -> dict[str, Any]:
-    """Every key with its section, such as "training.epochs"."""
+def _settings(grid: Grid) -> dict[str, Any]:
+    """What a training reads, every key with its section, such as "training.epochs"."""
     flat: dict[str, Any] = {}
-    for section, value in grid.model_dump().items():
+    for section, value in grid.model_dump(exclude={"sound": True, "dataset": {"test"}}).items():
         value = value[0] if section == "bottlenecks" else value
-        if isinstance(value, dict):
-            flat |= {f"{section}.{key}": inner for key, inner in value.items()}
-        else:
-            flat[section] = value
+        keys = value.items() if isinstance(value, dict) else [("", value)]
+        flat |= {f"{section}.{key}".rstrip("."): inner for key, inner in keys}
     return flat

@@ -14,44 +14,40 @@ from typing import Any
 from .schema import Fsq, Grid
 
 LISTED = ("D", "K", "stages", "levels")
+MODEL_NAMES = {"D": "dim", "K": "codebook_size"}
+"""Keys of a bottleneck that are written out in `vqlab.quantize`."""
 MOST_RUNS = 10_000
 
 
 @dataclass(frozen=True)
 class Single:
-    """One run. D, K and stages are None where its bottleneck has none; K of FSQ is implied."""
+    """One run: its name, and a grid with one value in each list."""
 
     name: str
     grid: Grid
-    bottleneck: Any
-    seed: int
+
+    @property
+    def bottleneck(self) -> Any:
+        return self.grid.bottlenecks[0]
+
+    @property
+    def seed(self) -> int:
+        return self.grid.training.seeds[0]
 
     @property
     def D(self) -> int:
         """Numbers a position."""
-        if isinstance(self.bottleneck, Fsq):
-            return len(self.bottleneck.levels[0])
-        return self.bottleneck.D[0]
-
-    @property
-    def K(self) -> int | None:
-        """Codes of a stage."""
-        return self.bottleneck.K[0] if self.bottleneck.kind in ("vq", "rvq") else None
-
-    @property
-    def stages(self) -> int | None:
-        """Codebooks in a row."""
-        return self.bottleneck.stages[0] if self.bottleneck.kind == "rvq" else None
+        fsq = isinstance(self.bottleneck, Fsq)
+        return len(self.bottleneck.levels[0]) if fsq else self.bottleneck.D[0]
 
     def options(self) -> dict[str, Any]:
         """The bottleneck as `vqlab.models.bottleneck_of` takes it."""
-        names = {"D": "dim", "K": "codebook_size"}
         found: dict[str, Any] = {}
-        for key, value in self.bottleneck.model_dump().items():
+        for key, value in self.bottleneck.model_dump(exclude={"label", "seeds", "loss"}).items():
             if key == "start":
                 found["kmeans_start"] = value == "kmeans"
-            elif key not in ("label", "seeds", "loss"):  # which are not the model's
-                found[names.get(key, key)] = value[0] if key in LISTED else value
+            else:
+                found[MODEL_NAMES.get(key, key)] = value[0] if key in LISTED else value
         return found
 
 
@@ -78,12 +74,11 @@ def singles(grid: Grid) -> list[Single]:
                     f"two runs are named {name}: take one away, or give one of the bottlenecks a "
                     "label"
                 )
-            one = bottleneck.model_copy(
-                update={key: [value] for key, value in chosen.items()} | {"seeds": None}
-            )
+            lists_of_one = {key: [value] for key, value in chosen.items()}
+            one = bottleneck.model_copy(update=lists_of_one | {"seeds": None})
             training = grid.training.model_copy(update={"seeds": [seed]})
             single = grid.model_copy(update={"bottlenecks": [one], "training": training})
-            found[name] = Single(name, single, one, seed)
+            found[name] = Single(name, single)
     return list(found.values())
 
 
@@ -91,8 +86,6 @@ def _name(kind: str, label: str | None, chosen: dict[str, Any], seed: int) -> st
     """Such as vq-D10-K512-s0, rvq-D16-K64-x3-s0, fsq-L8.5.5-s0, ae-wide-D2-s1."""
     parts = [kind] + ([label] if label else [])
     for key, value in chosen.items():
-        if key == "levels":
-            parts.append("L" + ".".join(map(str, value)))
-        else:
-            parts.append(f"{'x' if key == 'stages' else key}{value}")
+        letter = {"stages": "x", "levels": "L"}.get(key, key)
+        parts.append(letter + (".".join(map(str, value)) if key == "levels" else str(value)))
     return "-".join([*parts, f"s{seed}"])

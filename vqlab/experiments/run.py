@@ -10,7 +10,6 @@ best weights, and the test set is not even loaded.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,8 @@ def train(
         bar_format="{l_bar}{bar}| {n:.2f}/{total} runs {elapsed}<{remaining} {postfix}",
     ) as bar:
         for n, (single, place) in enumerate(left, len(runs) - len(left)):
-            _train_one(single, place, *sets, device=device, tell=_teller(bar, n, single))
+            bar.n = n
+            _train_one(single, place, *sets, device=device, bar=bar)
         bar.n = len(runs)
     return out
 
@@ -94,11 +94,6 @@ def _sets(single: Single, progress: bool) -> list[Split]:
     return sets
 
 
-def notes_of(sets: list[Split]) -> list[str]:
-    """What was odd about the data, each sentence once."""
-    return list(dict.fromkeys(note for split in sets for note in split.notes))
-
-
 def _train_one(
     single: Single,
     folder: Path,
@@ -106,25 +101,28 @@ def _train_one(
     validation: Split,
     *,
     device: str | torch.device | None,
-    tell: Callable[[Run], None],
+    bar: Any,
 ) -> None:
     main = processes.is_main()
     if main:
         folders.open_run(single, folder)
         if folders.is_finished(folder):  # by an older version
-            _save_codec(codec_of(*folders.load_model(folder)), train, folder)
+            _save_codec(single, codec_of(*folders.load_model(folder)), train, folder)
     processes.barrier()
     if folders.is_finished(folder):
         return
     codec, model, features, options = _prepared(single, train, folder)
-    board = _Board(folder / "tensorboard")
+    board, done = _Board(folder / "tensorboard"), bar.n
 
     def report(run: Run) -> None:
         if main:
             if len(run.history) == 1:
                 folders.describe(folder)
             board.add(run)
-            tell(run)
+            bar.n, last = done + run.share_done(run.seconds), run.history[-1]
+            error = f"validation error {last['validation_error']:.5f}"
+            bar.set_postfix_str(f"{single.name}, epoch {last['epoch']:g}, {error}", refresh=False)
+            bar.update(0)
 
     settings = single.grid.training
     run = training.fit(
@@ -146,20 +144,22 @@ def _train_one(
         board.close()
         if main and codec is not None and features is not None:
             with processes.alone():
-                _save_codec(codec, train, folder)  # so that what there is can be used
+                _save_codec(single, codec, train, folder)  # so that what there is can be used
         raise KeyboardInterrupt
     if main:
         with processes.alone():  # the other processes wait at the barrier
             if features is None:
-                board.picture(samples.save(model, validation, folder / "samples"), run.step)
+                pixels = samples.save(model, validation, folder / "samples")
+                form, said = "HWC"[: pixels.ndim], "originals above, reconstructions below"
+                board.open(run.step).add_image(said, pixels, run.step, dataformats=form)
             if codec is not None:
-                _save_codec(codec, train, folder)
+                _save_codec(single, codec, train, folder)
         board.close()
         folders.describe(
             folder,
             training_items=len(train),
             validation_items=len(validation),
-            notes=notes_of([train, validation]),
+            notes=list(dict.fromkeys(train.notes + validation.notes)),
             finished=True,
         )
     processes.barrier()
@@ -191,9 +191,9 @@ def _prepared(
     return codec, codec.model, codec.features, options
 
 
-def _save_codec(codec: Codec, train: Split, folder: Path) -> None:
+def _save_codec(single: Single, codec: Codec, train: Split, folder: Path) -> None:
     """The model with its features and with tables of how often the training set has each code."""
-    dataset = folders.single_of(folder).grid.dataset
+    dataset = single.grid.dataset
     codec.model.cpu()
     folders.describe(folder)
     known, last = load_json(folder / "run.json"), folders.reports_of(folder)[-1]
@@ -213,19 +213,6 @@ def _save_codec(codec: Codec, train: Split, folder: Path) -> None:
     codec.save(folder / NAME)
 
 
-def _teller(bar: Any, n: int, single: Single) -> Callable[[Run], None]:
-    def tell(run: Run) -> None:
-        bar.n = n + run.share_done(run.seconds)
-        bar.set_postfix_str(
-            f"{single.name}, epoch {run.history[-1]['epoch']:g}, validation error "
-            f"{run.history[-1]['validation_error']:.5f}",
-            refresh=False,
-        )
-        bar.update(0)
-
-    return tell
-
-
 class _Board:
     """A run's log for TensorBoard; opened at the first report, so that a finished run has none."""
 
@@ -233,7 +220,7 @@ class _Board:
         self.folder = folder
         self.writer: Any = None
 
-    def _open(self, step: int) -> Any:
+    def open(self, step: int) -> Any:
         if self.writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -243,22 +230,12 @@ class _Board:
 
     def add(self, run: Run) -> None:
         """Log the newest report; a quantiser's stages one by one."""
-        last, writer = run.history[-1], self._open(run.step)
-        for name, value in last.items():
+        for name, value in run.history[-1].items():
             if isinstance(value, list):
                 for stage, one in enumerate(value, start=1):
-                    writer.add_scalar(f"{name}/stage {stage}", one, run.step)
+                    self.open(run.step).add_scalar(f"{name}/stage {stage}", one, run.step)
             elif name not in ("step", "seconds"):
-                writer.add_scalar(name, value, run.step)
-
-    def picture(self, pixels: Any, step: int) -> None:
-        """Log the samples, `(height, width)` or `(height, width, 3)` of bytes."""
-        self._open(step).add_image(
-            "originals above, reconstructions below",
-            pixels,
-            step,
-            dataformats="HW" if pixels.ndim == 2 else "HWC",
-        )
+                self.open(run.step).add_scalar(name, value, run.step)
 
     def close(self) -> None:
         if self.writer is not None:

@@ -16,6 +16,7 @@ import yaml
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _CONSTANTS = {"": None, "~": None, "null": None, "true": True, "false": False}
+_TAGS = [f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")]
 _LARGEST = 100_000  # bytes
 _DEEPEST = 10  # lists and mappings in one another
 
@@ -81,11 +82,7 @@ def _check_events(text: str, path: Path) -> None:
 def _value(node: Any, place: tuple, lines: dict[tuple, int], path: Path) -> Any:
     line = node.start_mark.line + 1
     lines.setdefault(place, line)
-    if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.rsplit(":", 1)[1] not in (
-        "str",
-        "seq",
-        "map",
-    ):
+    if node.tag not in _TAGS:
         raise ValueError(f"{path}:{line}: the tag {node.tag} is not allowed: leave it out")
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*place, n), lines, path) for n, item in enumerate(node.value)]
@@ -93,8 +90,7 @@ def _value(node: Any, place: tuple, lines: dict[tuple, int], path: Path) -> Any:
         return node.value if node.style else _scalar(node.value)
     values: dict[Any, Any] = {}
     for key_node, value_node in node.value:
-        line = key_node.start_mark.line + 1
-        key = key_node.value
+        line, key = key_node.start_mark.line + 1, key_node.value
         if not isinstance(key, str):
             raise ValueError(f"{path}:{line}: a key must be one word, not a list or mapping")
         if key in values:
