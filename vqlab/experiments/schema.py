@@ -286,14 +286,18 @@ class Grid(_Section):
     sound: Sound | None = None
 
 
-_TAGGED: tuple[type[BaseModel], ...] = (
+def _tags(section: type[BaseModel]) -> tuple[str, ...]:
+    fields = section.model_fields
+    return typing.get_args((fields.get("kind") or fields["name"]).annotation)
+
+
+_TAGGED: list[type[BaseModel]] = [
     PictureSet, WordSet, NoteSet, ClipSet, RecordingSet, Stft, LogMel, MelFrames, PictureNetwork,
     FrameNetwork, SpeechNetwork, VariableSpeechNetwork, Ae, Vae, Vq, Rvq, Fsq,
-)  # fmt: skip
-SECTIONS: dict[str, type[BaseModel]] = {"training": Training, "sound": Sound} | {
-    tag: section
-    for section in _TAGGED
-    for field in {"name", "kind"} & section.model_fields.keys()
-    for tag in typing.get_args(section.model_fields[field].annotation)
+]  # fmt: skip
+SECTIONS: dict[str, type[BaseModel]] = {
+    "training": Training,
+    "sound": Sound,
+    **{tag: section for section in _TAGGED for tag in _tags(section)},
 }
 """Each section by its own name, or by the `name` or `kind` that tells it apart."""
