@@ -41,7 +41,7 @@ from vqlab.quantize.steps import (
 )
 from vqlab.quantize.usage import batch_stats
 
-Stats = dict[str, Tensor | float]
+Stats = dict[str, Tensor]
 Step = tuple[Tensor, Tensor, Tensor, Stats]
 """What a stage's `quantize` returns: z_q (n, dim), codes (n,), loss and stats."""
 
@@ -211,8 +211,8 @@ def quantize_residual(
         counts in a stage that it leaves out.
     estimator : how the gradient passes from the sum of the stages to `vectors`; None where the
         stages pass it on by themselves
-    Returns z_q (n, dim); codes (n, stages), complete; the sum of the losses; and each stage's
-    stats, by name and number from 1, with their means over the stages.
+    Returns z_q (n, dim); codes (n, stages), complete; the sum of the losses; and the means of the
+    stats over the stages.
     """
     residual, z_q = vectors, torch.zeros_like(vectors)
     all_codes, losses, stats = [], [], []
@@ -228,12 +228,8 @@ def quantize_residual(
         stats.append(stat)
     if estimator and torch.is_grad_enabled() and vectors.requires_grad:
         z_q = estimator(vectors, z_q)
-    summary: Stats = {}
-    for name in stats[0]:
-        values = torch.stack([torch.as_tensor(stat[name]) for stat in stats])
-        summary[name] = values.mean()
-        summary |= {f"{name}_{i}": value for i, value in enumerate(values, start=1)}
-    return z_q, torch.stack(all_codes, dim=1), torch.stack(losses).sum(), summary
+    means = {name: torch.stack([stat[name] for stat in stats]).mean() for name in stats[0]}
+    return z_q, torch.stack(all_codes, dim=1), torch.stack(losses).sum(), means
 
 
 class ResidualStack(Bottleneck):

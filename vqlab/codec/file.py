@@ -177,10 +177,8 @@ def read_tables(tensors: dict[str, Tensor], codebook_sizes: Sequence[int]) -> Ta
 
     Raises `ValueError` for tables of other sizes, and for numbers out of range.
     """
-    first, groups = (
-        tuple(codebook_sizes[:1]),
-        tensors.get(f"{_TABLES}stage_0", torch.empty(0)).shape,
-    )
+    first = tuple(codebook_sizes[:1])
+    groups = tensors.get(f"{_TABLES}stage_0", torch.empty(0)).shape
     wanted = {"context": (torch.uint8, first), "stage_0": (torch.int16, (*groups[:1], *first))}
     wanted |= {f"stage_{n}": (torch.int16, (size,)) for n, size in enumerate(codebook_sizes) if n}
     found = {name.removeprefix(_TABLES): (t.dtype, tuple(t.shape)) for name, t in tensors.items()}

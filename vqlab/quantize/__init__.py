@@ -5,13 +5,12 @@ codebook, `residual` several in a row, `scalar` rounding without a codebook, and
 which codes are used.
 """
 
-from .base import Bottleneck, Quantized, check_codes, check_shape
+from .base import Bottleneck, Quantized
 from .codebook import VectorQuantizer, WrongAxesVectorQuantizer
 from .residual import QUALITY_STEPS, ResidualQuantizer
 from .scalar import FiniteScalarQuantizer
 from .steps import (
     distances,
-    extend_paths,
     kmeans,
     lookup,
     nearest,
@@ -22,4 +21,4 @@ from .steps import (
     to_vectors,
     to_vectors_wrong_axes,
 )
-from .usage import CodebookStats, batch_perplexity, count_codes, entropy_bits
+from .usage import CodebookStats, batch_perplexity, entropy_bits

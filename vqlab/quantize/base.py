@@ -36,7 +36,7 @@ class Quantized:
     z: Tensor
     codes: Tensor | None
     loss: Tensor
-    stats: dict[str, Tensor | float] = field(default_factory=dict)
+    stats: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Bottleneck(nn.Module, ABC):

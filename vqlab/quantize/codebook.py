@@ -108,7 +108,7 @@ class VectorQuantizer(Bottleneck):
 
     def quantize(
         self, vectors: Tensor, keep: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor | float]]:
+    ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """Quantise rows (n, dim), float32: returns z_q (n, dim), codes (n,), loss and stats.
 
         keep : bool Tensor (n,); only these rows count in the loss and move the codebook (quantiser

@@ -168,7 +168,7 @@ class ResidualQuantizer(Bottleneck):
                 z_q = z_q + (step if keep is None else step * keep[:, None])
                 if isinstance(stages, Tensor) and keep is not None:
                     codes = codes.where(keep, -1)
-                all_codes.append(codes.reshape(z.shape[0], *z.shape[2:]))
+                all_codes.append(codes)
                 losses.append(loss)
                 stats.append(stat)
             if self.training and loudness is not None:
@@ -176,13 +176,9 @@ class ResidualQuantizer(Bottleneck):
             out = to_grid(z_q, z.shape)
             if torch.is_grad_enabled() and z.requires_grad:
                 out = straight_through(z_e, out)
-        summary: dict[str, Tensor | float] = {}
-        for name in stats[0]:  # the mean over stages, and each stage by its number from 1
-            values = torch.stack([torch.as_tensor(stat[name]) for stat in stats])
-            summary[name] = values.mean()
-            summary |= {f"{name}_{i}": value for i, value in enumerate(values, start=1)}
-        codes = torch.stack(all_codes, dim=1)
-        return Quantized(out.to(z.dtype), codes, torch.stack(losses).sum(), summary)
+        codes = to_grid(torch.stack(all_codes, dim=1), (len(z), used, *z.shape[2:]))
+        means = {name: torch.stack([stat[name] for stat in stats]).mean() for name in stats[0]}
+        return Quantized(out.to(z.dtype), codes, torch.stack(losses).sum(), means)
 
     def search(self, z: Tensor, depth: Tensor) -> Tensor:
         """Codes (batch, stages, *positions) with sums nearer to z, as a rule, than greedy ones.
@@ -224,12 +220,10 @@ class ResidualQuantizer(Bottleneck):
 
     def _draw_depth(self, z: Tensor, loudness: Tensor | None) -> Tensor | None:
         """Depth of each position, int64 (batch, *positions); None when all use all stages."""
-        if self.stages == 1:
-            return None
         n, shape = len(z), (-1, *[1] * (z.ndim - 2))
-        if not self.training:
-            return None if loudness is None else self._depth_by(loudness, z.new_full((n,), 0))
-        if self.dropout == 0:
+        if not self.training and loudness is not None:
+            return self._depth_by(loudness, z.new_zeros(n))
+        if not self.training or self.dropout == 0 or self.stages == 1:
             return None
         # Drawn for the items of all ranks, so that they stay in step, of which mine are taken.
         first, every = processes.share(n)
@@ -252,10 +246,9 @@ class ResidualQuantizer(Bottleneck):
 
     @torch.no_grad()
     def _learn_loudness(self, first: Tensor, loudness: Tensor) -> None:
-        """Move each code's loudness a tenth towards the mean of this batch's positions."""
-        flat = first.reshape(-1)
-        counts = self.count(flat)
-        sums = torch.zeros_like(self.loudness).index_add_(0, flat, loudness.reshape(-1).float())
+        """Move each code's loudness a tenth to the mean of its positions; `first` (n,)."""
+        counts = self.count(first)
+        sums = torch.zeros_like(self.loudness).index_add_(0, first, loudness.reshape(-1).float())
         sums = processes.sum_over_ranks(sums)
         found = sums / counts.clamp(min=1)
         self.loudness.copy_(torch.where(counts > 0, self.loudness.lerp(found, 0.1), self.loudness))

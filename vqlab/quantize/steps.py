@@ -131,15 +131,15 @@ def extend_paths(
 
 
 @torch.no_grad()
-def kmeans(vectors: Tensor, k: int, *, iterations: int = 10) -> Tensor:
+def kmeans(vectors: Tensor, k: int) -> Tensor:
     """A codebook (k, dim) fitted to `vectors` (n, dim), n >= 1.
 
     k-means++ (Arthur & Vassilvitskii 2007) draws the starting centres far apart: each is a vector
     drawn with a probability in proportion to its squared distance from the centres before it. Then
     Lloyd's algorithm: assign each vector to its nearest centre, move the centre to the mean of its
-    vectors, repeat. A small batch would be learned by heart, with nothing left for residual stages:
-    so there are at most n / 4 centres, and noisy copies of them fill the rest, as spread out as the
-    vectors are around their centres. Random choices follow `torch.manual_seed`.
+    vectors, ten times. A small batch would be learned by heart, with nothing left for residual
+    stages: so there are at most n / 4 centres, and noisy copies of them fill the rest, as spread
+    out as the vectors are around their centres. Random choices follow `torch.manual_seed`.
     """
     vectors = vectors[torch.randperm(len(vectors), device=vectors.device)[: 16 * k]]
     n, dim = vectors.shape
@@ -149,7 +149,7 @@ def kmeans(vectors: Tensor, k: int, *, iterations: int = 10) -> Tensor:
     for i in range(1, distinct):
         centres[i] = vectors[torch.multinomial(far + 1e-20, 1)]
         far = torch.minimum(far, (vectors - centres[i]).pow(2).sum(dim=1))
-    for _ in range(iterations):
+    for _ in range(10):
         codes = nearest_codes(vectors, centres)
         counts = torch.bincount(codes, minlength=distinct)[:, None]
         means = torch.zeros_like(centres).index_add_(0, codes, vectors) / counts.clamp(min=1)

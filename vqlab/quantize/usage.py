@@ -32,7 +32,7 @@ def entropy_bits(counts: Tensor) -> Tensor:
     return torch.special.entr(shares).sum() / math.log(2)
 
 
-def batch_stats(counts: Tensor) -> dict[str, Tensor | float]:
+def batch_stats(counts: Tensor) -> dict[str, Tensor]:
     """What a bottleneck tells of a batch's `counts` (K,): perplexity, and number of codes used."""
     return {"perplexity": 2 ** entropy_bits(counts), "used": (counts > 0).sum().float()}
 
