@@ -2,13 +2,19 @@
 
 import json
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from vqlab import models, training
 from vqlab.features import Features
+from vqlab.files import load_tensors
 from vqlab.spectral import MelConfig
+from vqlab.training.runs import LAST
 
 
 def small_model(**options):
@@ -101,7 +107,7 @@ def test_ctrl_c_in_the_middle_of_a_step_lets_the_step_finish(tmp_path):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores ctrl-C
     torch.manual_seed(0)
     whole = small_model()
-    fit(whole, tmp_path / "whole")
+    expected = fit(whole, tmp_path / "whole")
 
     calls = []
 
@@ -114,11 +120,35 @@ def test_ctrl_c_in_the_middle_of_a_step_lets_the_step_finish(tmp_path):
     pressed_at_the_third.__name__ = "mel_loss"  # the settings are those of the whole run
     torch.manual_seed(0)
     stopped = fit(small_model(), tmp_path / "cut", loss=pressed_at_the_third)
-    assert stopped.stopped and stopped.step == stopped.history[-1]["step"] == 3
+    assert stopped.stopped and stopped.step == 3
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     second = small_model()
-    assert fit(second, tmp_path / "cut").step == 8
+    resumed = fit(second, tmp_path / "cut")
+    assert resumed.step == 8
     assert weights_equal(whole, second)
+    keys = ("step", "loss", "error", "validation_error", "used", "entropy_bits")
+    for a, b in zip(expected.history, resumed.history, strict=True):
+        assert [a[k] for k in keys] == [b[k] for k in keys]
+
+
+def test_ctrl_c_has_no_say_in_which_weights_are_best(tmp_path):
+    """A report at every stop would choose among weights that an unbroken run never looks at."""
+    calls = []
+
+    def stop_once_between_reports(batch):
+        calls.append(1)
+        if len(calls) == 6:
+            signal.raise_signal(signal.SIGINT)
+        return batch
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    torch.manual_seed(0)
+    stopped = fit(small_model(), tmp_path, augment=stop_once_between_reports)
+    assert stopped.stopped and stopped.step == 6
+    assert [report["step"] for report in stopped.history] == [4]
+    _, told = load_tensors(tmp_path / "best.safetensors")
+    assert told["step"] == "4"
+    assert fit(small_model(), tmp_path, augment=stop_once_between_reports).step == 8
 
 
 def test_an_interruption_before_the_first_step_leaves_a_run_that_can_be_read():
@@ -184,8 +214,8 @@ def test_the_best_weights_are_kept_not_the_last():
 
 def test_a_folder_with_other_settings_is_refused(tmp_path):
     fit(small_model(), tmp_path)
-    with pytest.raises(ValueError, match="learning_rate = 0.0005, not 0.1"):
-        fit(small_model(), tmp_path, learning_rate=0.1)
+    with pytest.raises(ValueError, match="clip_norm = 1.0, not 2.0"):
+        fit(small_model(), tmp_path, clip_norm=2.0)
 
 
 def test_minutes_count_on_the_clock_that_was_given():
@@ -287,6 +317,78 @@ def test_an_empty_set_is_refused():
 def test_a_loss_that_is_not_a_number_ends_the_training():
     with pytest.raises(FloatingPointError, match="lower the learning rate"):
         fit(small_model(), steps=20, learning_rate=1e30)
+
+
+def test_after_a_loss_that_is_no_number_the_same_folder_goes_on_with_a_lower_rate(tmp_path):
+    def too_far(run):
+        if run.step == 4:
+            with torch.no_grad():
+                next(model.parameters()).fill_(float("inf"))
+
+    torch.manual_seed(0)
+    model = small_model()
+    with pytest.raises(FloatingPointError, match=r"lower the learning rate \(0.01\); in the same"):
+        fit(model, tmp_path, learning_rate=0.01, on_report=too_far)
+    assert all(weight.isfinite().all() for weight in model.state_dict().values())
+    run = fit(small_model(), tmp_path, learning_rate=0.001)
+    assert run.step == 8 and [report["step"] for report in run.history] == [4, 8]
+    assert json.loads((tmp_path / "run.json").read_text())["learning_rate"] == 0.001
+
+
+def test_the_item_that_is_no_number_is_named_and_no_codebook_takes_it_in(tmp_path):
+    items = tones()
+    items[17, 5] = float("nan")
+    torch.manual_seed(0)
+    model = small_model()
+    with pytest.raises(FloatingPointError, match=r"training item 17 \(from 0\)"):
+        training.fit(
+            model, items, tones(8), features=FEATURES, steps=9, batch_size=4, report_every=1,
+            device="cpu", progress=False, out=tmp_path,
+        )  # fmt: skip
+    layer = small_model().bottleneck.layers[0].train()
+    before = {name: tensor.clone() for name, tensor in layer.state_dict().items()}
+    z = torch.randn(2, 8, 5)
+    z[1, 3, 2] = float("nan")
+    layer(z)
+    assert all(torch.equal(t, before[name]) for name, t in layer.state_dict().items())
+    layer(z[:1])
+    assert not torch.equal(layer.codebook, before["codebook"])
+
+
+def test_a_gradient_that_is_no_number_leaves_the_weights_alone():
+    def steep(output, target):
+        return (output - output.detach()).abs().sqrt().mean() + training.mel_loss(output, target)
+
+    torch.manual_seed(0)
+    model = small_model()
+    before = {name: tensor.clone() for name, tensor in model.named_parameters()}
+    with pytest.raises(FloatingPointError, match="the gradient became nan at step 0"):
+        fit(model, loss=steep)
+    assert all(torch.equal(weight, before[name]) for name, weight in model.named_parameters())
+
+
+TRAINING = """
+import sys, test_training
+sys.stdout.write("begun\\n"); sys.stdout.flush()
+try:
+    test_training.fit(test_training.small_model(), sys.argv[1], on_report=lambda _: input())
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_two_trainings_in_one_folder_get_one_sentence_also_after_a_kill(tmp_path):
+    command = [sys.executable, "-c", TRAINING, str(tmp_path)]
+    here = Path(__file__).parent
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": here}
+    with subprocess.Popen(command, **pipes) as first:
+        while not (tmp_path / LAST).exists():  # it waits in its first report
+            assert first.poll() is None
+            time.sleep(0.05)
+        with pytest.raises(ValueError, match=f"another process works in {tmp_path}"):
+            fit(small_model(), tmp_path)
+        first.kill()
+    assert fit(small_model(), tmp_path).step == 8
 
 
 def test_shifting_keeps_length_and_loses_at_most_a_tenth():

@@ -176,11 +176,12 @@ def written_place(path: str | Path, *, inputs: Iterable[Any] = ()) -> Path:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
     """Have `folder`, which is made where it is absent, for this process alone.
 
-    Another process that has it is waited for, with a warning. A killed one has nothing any more:
-    the system gives back its lock on the file `.lock` in the folder.
+    Another process that has it is waited for, with a warning, or, without `wait`, ends it with a
+    ValueError. A killed one has nothing any more: the system gives back its lock on the file
+    `.lock` in the folder.
     """
     mark = folder / ".lock"
     while True:
@@ -193,6 +194,11 @@ def locked(folder: Path) -> Iterator[None]:
             try:
                 _lock(file)
             except BlockingIOError:
+                if not wait:
+                    raise ValueError(
+                        f"another process works in {folder}: wait for its end, or give another "
+                        "folder"
+                    ) from None
                 warnings.warn(f"Another process works in {folder}; it is waited for.", stacklevel=4)
                 _lock(file, wait=True)
             if mark.exists() and os.path.samestat(os.fstat(handle), mark.stat()):

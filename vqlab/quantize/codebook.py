@@ -118,6 +118,8 @@ class VectorQuantizer(Bottleneck):
         seen = detached if keep is None else detached[keep]
         # Of all ranks: one that sees nothing itself learns all the same, and waits for no one.
         number = processes.share(len(seen))[1] if self.training else len(seen)
+        if self.training and not processes.sum_over_ranks(seen.sum()).isfinite():
+            number = 0  # what is no number must not get into the codebook
         if self.training and number and not self.started:
             self.start(processes.gather_rows(seen))
             processes.copy_from_main(self)  # equal vectors, but perhaps not equal machines

@@ -55,6 +55,19 @@ def take(items: Any, rows: Iterable[int]) -> Tensor:
     return items[rows] if isinstance(items, Tensor) else torch.stack([items[i] for i in rows])
 
 
+def shift_and_gain(batch: Tensor) -> Tensor:
+    """Augmentation: each waveform moved by up to 0.1 of its length and changed by about 3 dB.
+
+    `batch (n, samples)`; what is moved out at one end is lost, zeros come in at the other.
+    """
+    n, samples = batch.shape
+    most = samples // 10
+    starts = torch.randint(0, 2 * most + 1, (n, 1))
+    index = starts + torch.arange(samples)
+    moved = F.pad(batch, (most, most)).gather(1, index)
+    return moved * 10 ** (torch.randn(n, 1) * 3 / 20)
+
+
 def error_of(output: Tensor, x: Tensor, features: Features | None) -> Tensor:
     """Mean error of a batch: decibels with `features`, else squared error."""
     return features.error_db(output, x) if features else F.mse_loss(output, x)

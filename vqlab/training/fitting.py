@@ -12,9 +12,6 @@ Notebook: 06
 from __future__ import annotations
 
 import dataclasses
-import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -24,60 +21,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import ConcatDataset
-from tqdm.std import tqdm
 
 from .. import processes
 from ..features import Features
-from ..files import load_tensors, save_tensors
-from ..quantize import Quantized
-from .batches import (
-    error_of,
-    own_part,
-    validate,
-)
-from .runs import Meter, Run, append_report, copy_state, open_folder, save_checkpoint
-
-
-def mel_loss(output: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute error of the values and of their differences along time and frequency.
-
-    The differences keep edges sharp that the values alone would blur. Both arguments
-    `(..., n_mels, frames)`; returns a scalar.
-    """
-    error = output - target
-    along_time = error.diff(dim=-1).abs().mean()
-    along_frequency = error.diff(dim=-2).abs().mean()
-    return error.abs().mean() + along_time + along_frequency
-
-
-def loud_mel_loss(output: Tensor, target: Tensor) -> Tensor:
-    """`mel_loss` in which loud frames count more, up to thirteen times as much as silence.
-
-    A frame's weight is 0.2 + 0.8 times its loudness (the mean of `exp(x)` over its bands, see
-    `vqlab.models.loudness`) relative to the batch's mean, cut off at 3. Both arguments
-    `(batch, n_mels, frames)`, normalised decibels; returns a scalar.
-    """
-    loud = target.exp().mean(dim=-2, keepdim=True)  # (batch, 1, frames)
-    first, every = processes.share(len(loud))
-    mean = processes.mean_over_ranks(loud.mean(), len(loud) / every)
-    weight = 0.2 + 0.8 * (loud / mean).clamp(max=3.0)
-    error = output - target
-    along_time = (error.diff(dim=-1).abs() * weight[..., 1:]).mean()
-    along_frequency = (error.diff(dim=-2).abs() * weight).mean()
-    return (error.abs() * weight).mean() + along_time + along_frequency
-
-
-def shift_and_gain(batch: Tensor) -> Tensor:
-    """Augmentation: each waveform moved by up to 0.1 of its length and changed by about 3 dB.
-
-    `batch (n, samples)`; what is moved out at one end is lost, zeros come in at the other.
-    """
-    n, samples = batch.shape
-    most = samples // 10
-    starts = torch.randint(0, 2 * most + 1, (n, 1))
-    index = starts + torch.arange(samples)
-    moved = F.pad(batch, (most, most)).gather(1, index)
-    return moved * 10 ** (torch.randn(n, 1) * 3 / 20)
+from ..files import locked
+from .loop import Loop
+from .losses import mel_loss
+from .runs import Run
 
 
 def join(sets: Sequence[Tensor | Sequence[Tensor]]) -> Tensor | Sequence[Tensor]:
@@ -155,8 +105,9 @@ def fit(
     augment : changes a batch of training items, before `features`.
     start : a name for the weights that `model` begins with, if they are not fresh; a run is gone
         on with only by the same name.
-    out : folder for checkpoints and reports. If it holds a run with the same settings, the
-        training goes on where that stopped; with other settings it is refused.
+    out : folder for checkpoints and reports, of one process at a time. If it holds a run with the
+        same settings, or another learning rate, the training goes on where that stopped; with
+        other settings it is refused.
     on_report : called with the run after each report, for live pictures (by rank 0 alone).
 
     Several processes: after `vqlab.processes.start`, each calls this with the same
@@ -166,10 +117,12 @@ def fit(
     so that the result is that of one process, but for rounding. Only BatchNorm sees its own rank's
     part. A batch with fewer items than there are ranks is computed by each of them alone.
 
-    ctrl-C (in Jupyter: interrupt) ends it after the current step and keeps what was learned; a
-    second ctrl-C does not wait for the step, unless there are several processes.
-    Raises `ValueError` for an empty set, a missing budget, a device that is not here, or a folder
-    with other settings, and `FloatingPointError` if the loss is no longer a finite number.
+    ctrl-C (in Jupyter: interrupt) ends it after the current step and keeps what was learned, but
+    which weights are best is for reports to say; a second ctrl-C does not wait for the step, unless
+    there are several processes.
+    Raises `ValueError` for an empty set, a missing budget, a device that is not here, a folder with
+    other settings or of another process, and `FloatingPointError` if the loss or a gradient is no
+    longer a finite number; the model then has its best weights, and the folder the last report's.
     """
     if (minutes is None) == (steps is None):
         raise ValueError("give either minutes or steps: how long to train")
@@ -195,155 +148,11 @@ def fit(
     run = Run(folder, settings)
     torch.manual_seed(seed)
     model.to(device).train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=bfloat16 or None)
-    if folder is not None:
-        open_folder(run, folder, model, optimizer)
-        if run.step != processes.from_main(run.step):
-            raise ValueError(
-                f"{folder} holds {run.step} steps for process {processes.rank()}, another number "
-                "for process 0: give a folder on a disk that all machines share"
-            )
-    processes.copy_from_main(model)
-    best = copy_state(model) if not run.history else None
-    lowest = run.best["validation_error"] if run.history else math.inf
-    per_epoch = math.ceil(len(train) / batch_size)
-    meter = Meter(model)
-    show = progress and processes.is_main()
-    bar = tqdm(total=1.0, disable=not show, bar_format=_BAR, mininterval=0.5)
-    started = clock() - run.seconds
-
-    def report() -> None:
-        nonlocal best, lowest
-        run.seconds = clock() - started
-        error = validate(model, validation, features, batch_size)
-        run.history.append(
-            {"step": run.step, "epoch": run.step / per_epoch, "seconds": round(run.seconds, 2)}
-            | meter.take()
-            | {"validation_error": error, "learning_rate": optimizer.param_groups[0]["lr"]}
-        )
-        if error < lowest:
-            lowest, best = error, copy_state(model)
-            if folder is not None and processes.is_main():
-                save_tensors(best, folder / "best.safetensors", {"step": str(run.step)})
-        if folder is not None and processes.is_main():
-            append_report(folder, run.history[-1])
-            save_checkpoint(run, folder, model, optimizer)
-        if on_report is not None:
-            if processes.world_size() == 1:
-                on_report(run)
-            elif _interrupted_by(on_report, run):
-                interrupts.seen = True
-            model.train()  # whoever listens to the model puts it into evaluation mode
-
-    interrupts = _Interrupts()
-    try:
-        while True:
-            run.stopped, seconds = _agreed(interrupts.seen, clock() - started)
-            done = run.share_done(seconds)
-            if run.stopped or done >= 1:
-                break
-            if cosine:
-                lr = learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-                optimizer.param_groups[0]["lr"] = lr * min(1.0, (run.step + 1) / 50)
-            batch, weight, whole = own_part(train, run.step, batch_size, seed, augment)
-            x = batch.to(device)
-            x = features.analyse(x) if features else x
-            with processes.alone() if whole else nullcontext():
-                objective, error, quantized = _losses(model, x, loss, features, bfloat16)
-            means = processes.mean_over_ranks(torch.stack([objective.detach(), error]), weight)
-            if not torch.isfinite(means[0]):
-                raise FloatingPointError(
-                    f"the loss became {means[0].item()} at step {run.step}: lower the learning "
-                    f"rate ({learning_rate}) and start again from the last checkpoint"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            objective.backward()
-            processes.sum_gradients(model.parameters(), weight)
-            if clip_norm is not None:
-                nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-            optimizer.step()
-            if whole:
-                processes.copy_from_main(model)  # its codebook learned without the others'
-            run.step += 1
-            meter.add(means[0], means[1], quantized, weight)
-            bar.n = min(1.0, run.share_done(clock() - started))
-            bar.set_postfix_str(meter.line(run, features), refresh=False)
-            bar.update(0)
-            if run.step % report_every == 0:
-                report()
-    except KeyboardInterrupt:
-        if processes.world_size() > 1:
-            raise  # not in step with the others, so no common end is possible
-        run.stopped = True
-    finally:
-        interrupts.end()
-        bar.close()
-    if not run.history or run.history[-1]["step"] != run.step:
-        report()
-    if best is None and folder is not None:  # resumed, and never better since
-        best = load_tensors(folder / "best.safetensors")[0]
-    assert best is not None
-    model.load_state_dict({name: tensor.to(device) for name, tensor in best.items()})
-    model.eval()
-    processes.barrier()  # whoever goes on finds rank 0's files
+    with locked(folder, wait=False) if folder and processes.is_main() else nullcontext():
+        loop = Loop(
+            model, train, validation, run, features=features, loss=loss, augment=augment,
+            device=device, report_every=report_every, on_report=on_report, clock=clock,
+        )  # fmt: skip
+        loop.go(show=progress and processes.is_main())
+        processes.barrier()  # whoever goes on finds rank 0's files
     return run
-
-
-def _losses(
-    model: nn.Module,
-    x: Tensor,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    features: Features | None,
-    bfloat16: bool,
-) -> tuple[Tensor, Tensor, Quantized]:
-    """What the step minimises, the error that is reported, and the bottleneck's record."""
-    faster = bfloat16 or x.device.type == "cuda"
-    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=faster):
-        output, quantized = model(x)
-    output = output.float()  # under autocast it is not
-    with torch.no_grad():
-        error = error_of(output, x, features)
-    return loss(output, x) + quantized.loss, error, quantized
-
-
-def _agreed(interrupted: bool, seconds: float) -> tuple[bool, float]:
-    """Whether any rank was interrupted, and rank 0's time: all go on, or stop, together."""
-    told = torch.tensor([interrupted, seconds * processes.is_main()], dtype=torch.float64)
-    anyone, agreed = processes.sum_over_ranks(told).tolist()
-    return anyone > 0, agreed
-
-
-def _interrupted_by(on_report: Callable[[Run], None], run: Run) -> bool:
-    """Call it on rank 0; whether that was interrupted. Random states follow rank 0's."""
-    interrupted = False
-    if processes.is_main():
-        try:
-            on_report(run)
-        except KeyboardInterrupt:
-            interrupted = True
-    processes.copy_random_state()
-    return processes.from_main(interrupted)
-
-
-_BAR = "{l_bar}{bar}| {elapsed} {postfix}"
-
-
-class _Interrupts:
-    """Notes the first ctrl-C, so that the step in hand can end; a second acts at once."""
-
-    def __init__(self) -> None:
-        self.seen = False
-        self.before = signal.getsignal(signal.SIGINT)
-        main = threading.current_thread() is threading.main_thread()  # others may set no handler
-        self.ours = main and self.before is signal.default_int_handler
-        if self.ours:
-            signal.signal(signal.SIGINT, self._note)
-
-    def _note(self, *_: object) -> None:
-        self.seen = True
-        if processes.world_size() == 1:  # several must end together, at the step's end
-            self.end()
-
-    def end(self) -> None:
-        if self.ours:
-            signal.signal(signal.SIGINT, self.before)

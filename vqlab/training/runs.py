@@ -87,6 +87,12 @@ class Meter:
         codes = f", codes used {list(self.stats.used)}" if self.stats else ""
         return f"step {run.step}, loss {means['loss']:.3f}, {error}{codes}"
 
+    def gather(self) -> None:
+        """Let rank 0 alone hold the codes that all ranks have counted."""
+        if self.stats is not None:
+            every = [processes.sum_over_ranks(each) for each in self.stats.counts]
+            self.stats.counts = [each * processes.is_main() for each in every]
+
     def take(self) -> dict[str, Any]:
         """The means and codebook statistics; starts anew."""
         taken: dict[str, Any] = self.means() if self.count else {}
@@ -110,7 +116,7 @@ def append_report(folder: Path, report: dict[str, Any]) -> None:
 
 
 def save_checkpoint(
-    run: Run, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+    run: Run, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, meter: Meter
 ) -> None:
     tensors = {f"model.{name}": tensor for name, tensor in copy_state(model).items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -119,15 +125,20 @@ def save_checkpoint(
     tensors["random.cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
-    metadata = {"step": run.step, "seconds": run.seconds, "history": run.history}
+    counts = meter.stats.counts if meter.stats else []
+    tensors |= {f"meter.{n}": each.cpu() for n, each in enumerate(counts)}
+    metadata = {
+        "step": run.step, "seconds": run.seconds, "history": run.history,
+        "sums": meter.sums, "count": meter.count,
+    }  # fmt: skip
     save_tensors(tensors, folder / LAST, {"run": json.dumps(metadata)})
 
 
-def open_folder(run: Run, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Make the folder, or take up the run that is in it."""
+def open_folder(
+    run: Run, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, meter: Meter
+) -> None:
+    """Make the folder, or take up the run that is in it, perhaps with another learning rate."""
     writes = processes.is_main()
-    if writes:
-        folder.mkdir(parents=True, exist_ok=True)
     described, last = folder / "run.json", folder / LAST
     settings = json.loads(json.dumps(run.settings))
     if not last.exists():
@@ -138,7 +149,10 @@ def open_folder(run: Run, folder: Path, model: nn.Module, optimizer: torch.optim
     found = load_json(described)
     # What a run of an older version says nothing of was off then.
     different = [name for name in settings if (found.get(name) or None) != (settings[name] or None)]
-    if different:
+    if different == ["learning_rate"]:
+        if writes:
+            write_whole(described, (json.dumps(found | settings, indent=1) + "\n").encode())
+    elif different:
         name = different[0]
         raise ValueError(
             f"{folder} holds a run with {name} = {found.get(name)}, not {settings[name]}: "
@@ -147,6 +161,10 @@ def open_folder(run: Run, folder: Path, model: nn.Module, optimizer: torch.optim
     tensors, metadata = load_tensors(last)
     saved = json.loads(metadata["run"])
     run.step, run.seconds, run.history = saved["step"], saved["seconds"], saved["history"]
+    meter.sums, meter.count = saved.get("sums", {}), saved.get("count", 0)
+    if meter.stats is not None and writes:
+        for n, seen in _under("meter.", tensors).items():
+            meter.stats.counts[int(n)] += seen
     model.load_state_dict(_under("model.", tensors))
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _under("optimizer.", tensors).items():

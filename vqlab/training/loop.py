@@ -1,0 +1,253 @@
+"""The loop of a training: steps, reports, and how it ends.
+
+Notebook: 06
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+from tqdm.std import tqdm
+
+from .. import processes
+from ..features import Features
+from ..files import load_tensors, save_tensors
+from ..quantize import Quantized
+from .batches import batch_rows, error_of, own_part, take, validate
+from .runs import Meter, Run, append_report, copy_state, open_folder, save_checkpoint
+
+
+class Loop:
+    """A training under way: its steps, its reports and its end."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train: Any,
+        validation: Any,
+        run: Run,
+        *,
+        features: Features | None,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        augment: Callable[[Tensor], Tensor] | None,
+        device: torch.device,
+        report_every: int,
+        on_report: Callable[[Run], None] | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.model, self.train, self.validation, self.run = model, train, validation, run
+        self.features, self.loss, self.augment, self.device = features, loss, augment, device
+        self.report_every, self.on_report, self.clock = report_every, on_report, clock
+        self.batch_size, self.rate = run.settings["batch_size"], run.settings["learning_rate"]
+        fused = run.settings["bfloat16"] or None
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=self.rate, fused=fused)
+        self.meter = Meter(model)
+        self.writes = run.folder if processes.is_main() else None
+        if run.folder is not None:
+            open_folder(run, run.folder, model, self.optimizer, self.meter)
+            if run.step != processes.from_main(run.step):
+                raise ValueError(
+                    f"{run.folder} holds {run.step} steps for process {processes.rank()}, another "
+                    "number for process 0: give a folder on a disk that all machines share"
+                )
+        processes.copy_from_main(model)
+        self.best = copy_state(model) if not run.history else None
+        self.lowest = run.best["validation_error"] if run.history else math.inf
+        self.started = clock() - run.seconds
+        self.interrupts = _Interrupts()
+
+    def go(self, *, show: bool) -> None:
+        """Take steps until the budget is used up, or ctrl-C; the model gets its best weights."""
+        run = self.run
+        bar = tqdm(total=1.0, disable=not show, bar_format=_BAR, mininterval=0.5)
+        try:
+            while self._goes_on():
+                self._step()
+                bar.n = min(1.0, run.share_done(self.clock() - self.started))
+                bar.set_postfix_str(self.meter.line(run, self.features), refresh=False)
+                bar.update(0)
+                if run.step % self.report_every == 0:
+                    self._report()
+        except KeyboardInterrupt:
+            if processes.world_size() > 1:
+                raise  # not in step with the others, so no common end is possible
+            run.stopped = True
+        except FloatingPointError:
+            self._restore()
+            raise
+        finally:
+            self.interrupts.end()
+            bar.close()
+        if run.stopped:  # without a report, so that ctrl-C has no say in which weights are best
+            run.seconds = self.clock() - self.started
+            self.meter.gather()
+            self._save()
+            if not run.history:  # but something must be known of what there is
+                self._measure()
+        elif not run.history or run.history[-1]["step"] != run.step:
+            self._report()
+        self._restore()
+
+    def _goes_on(self) -> bool:
+        seconds = self.clock() - self.started
+        self.run.stopped, seconds = _agreed(self.interrupts.seen, seconds)
+        done = self.run.share_done(seconds)
+        if self.run.settings["cosine"] and done < 1:
+            lr = (
+                self.rate
+                * 0.5
+                * (1 + math.cos(math.pi * done))
+                * min(1.0, (self.run.step + 1) / 50)
+            )
+            self.optimizer.param_groups[0]["lr"] = lr
+        return not self.run.stopped and done < 1
+
+    def _step(self) -> None:
+        model, settings = self.model, self.run.settings
+        batch, weight, whole = own_part(
+            self.train, self.run.step, self.batch_size, settings["seed"], self.augment
+        )
+        x = batch.to(self.device)
+        x = self.features.analyse(x) if self.features else x
+        with processes.alone() if whole else nullcontext():
+            objective, error, quantized = _losses(
+                model, x, self.loss, self.features, settings["bfloat16"]
+            )
+        means = processes.mean_over_ranks(torch.stack([objective.detach(), error]), weight)
+        if not means[0].isfinite():
+            self._fail(means[0], "loss")
+        self.optimizer.zero_grad(set_to_none=True)
+        objective.backward()
+        processes.sum_gradients(model.parameters(), weight)
+        longest = settings["clip_norm"] or math.inf
+        norm = nn.utils.clip_grad_norm_(model.parameters(), longest)
+        if not norm.isfinite():
+            self._fail(norm, "gradient")
+        self.optimizer.step()
+        if whole:
+            processes.copy_from_main(model)  # its codebook learned without the others'
+        self.run.step += 1
+        self.meter.add(means[0], means[1], quantized, weight)
+
+    def _fail(self, value: Tensor | float, what: str) -> NoReturn:
+        """Say what became of a number, and what to do."""
+        size, seed = self.batch_size, self.run.settings["seed"]
+        rows = batch_rows(len(self.train), self.run.step, size, seed)
+        bad = [str(row) for row in rows if not take(self.train, [row]).isfinite().all()]
+        cure = f"lower the learning rate ({self.rate:g})"
+        if bad:
+            cure = (
+                f"leave out training item {', '.join(bad)} (from 0), which holds what is no number"
+            )
+        raise FloatingPointError(
+            f"the {what} became {float(value)} at step {self.run.step}: {cure}; in the same folder "
+            "it goes on from the last report"
+        )
+
+    def _measure(self) -> None:
+        run, folder = self.run, self.writes
+        run.seconds = self.clock() - self.started
+        error = validate(self.model, self.validation, self.features, self.batch_size)
+        if math.isnan(error):
+            self._fail(error, "validation error")
+        epoch = run.step / math.ceil(len(self.train) / self.batch_size)
+        run.history.append(
+            {"step": run.step, "epoch": epoch, "seconds": round(run.seconds, 2)}
+            | self.meter.take()
+            | {"validation_error": error, "learning_rate": self.optimizer.param_groups[0]["lr"]}
+        )
+        if error < self.lowest:
+            self.lowest, self.best = error, copy_state(self.model)
+            if folder is not None:
+                save_tensors(self.best, folder / "best.safetensors", {"step": str(run.step)})
+        if folder is not None:
+            append_report(folder, run.history[-1])
+
+    def _report(self) -> None:
+        self._measure()
+        self._save()
+        if self.on_report is not None:
+            if processes.world_size() == 1:
+                self.on_report(self.run)
+            elif _interrupted_by(self.on_report, self.run):
+                self.interrupts.seen = True
+            self.model.train()  # whoever listens to the model puts it into evaluation mode
+
+    def _save(self) -> None:
+        if self.writes is not None:
+            save_checkpoint(self.run, self.writes, self.model, self.optimizer, self.meter)
+
+    def _restore(self) -> None:
+        """Give the model its best weights."""
+        if self.best is None:  # resumed, and never better since
+            assert self.run.folder is not None
+            self.best = load_tensors(self.run.folder / "best.safetensors")[0]
+        self.model.load_state_dict({name: t.to(self.device) for name, t in self.best.items()})
+        self.model.eval()
+
+
+def _losses(
+    model: nn.Module,
+    x: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    features: Features | None,
+    bfloat16: bool,
+) -> tuple[Tensor, Tensor, Quantized]:
+    """What the step minimises, the error that is reported, and the bottleneck's record."""
+    faster = bfloat16 or x.device.type == "cuda"
+    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=faster):
+        output, quantized = model(x)
+    output = output.float()  # under autocast it is not
+    with torch.no_grad():
+        error = error_of(output, x, features)
+    return loss(output, x) + quantized.loss, error, quantized
+
+
+def _agreed(interrupted: bool, seconds: float) -> tuple[bool, float]:
+    """Whether any rank was interrupted, and rank 0's time: all go on, or stop, together."""
+    told = torch.tensor([interrupted, seconds * processes.is_main()], dtype=torch.float64)
+    anyone, agreed = processes.sum_over_ranks(told).tolist()
+    return anyone > 0, agreed
+
+
+def _interrupted_by(on_report: Callable[[Run], None], run: Run) -> bool:
+    """Call it on rank 0; whether that was interrupted. Random states follow rank 0's."""
+    interrupted = False
+    if processes.is_main():
+        try:
+            on_report(run)
+        except KeyboardInterrupt:
+            interrupted = True
+    processes.copy_random_state()
+    return processes.from_main(interrupted)
+
+
+_BAR = "{l_bar}{bar}| {elapsed} {postfix}"
+
+
+class _Interrupts:
+    """Notes the first ctrl-C, so that the step in hand can end; a second acts at once."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self.before = signal.getsignal(signal.SIGINT)
+        main = threading.current_thread() is threading.main_thread()  # others may set no handler
+        self.ours = main and self.before is signal.default_int_handler
+        if self.ours:
+            signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, *_: object) -> None:
+        self.seen = True
+        if processes.world_size() == 1:  # several must end together, at the step's end
+            self.end()
+
+    def end(self) -> None:
+        if self.ours:
+            signal.signal(signal.SIGINT, self.before)
