@@ -340,3 +340,15 @@ def test_strange_names_are_shown_and_files_of_that_name_written(tmp_path, model,
     shown = capsys.readouterr().out
     assert "\\x1b[31m" in shown and "\\udcff" in shown and "\x1b" not in shown
     assert (tmp_path / name).with_suffix(".vql").exists()
+
+
+def test_ctrl_c_while_it_starts_is_one_line_and_130(monkeypatch, capsys):
+    class Loading:
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    from vqlab import __main__ as program
+
+    monkeypatch.setitem(sys.modules, "vqlab.cli", Loading())
+    assert program.main() == 130
+    assert capsys.readouterr() == ("", "vqlab: interrupted\n")

@@ -26,7 +26,7 @@ from .streams import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status (0, or 2 after a mistake, 130 after ctrl-C)."""
+    """Run one command; returns the exit status: 0, or 2 after a mistake."""
     for stream in (sys.stdout, sys.stderr):  # names that the terminal's letters cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -38,9 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
         print(printable(f"vqlab: {_sentence(error)}"), file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("vqlab: interrupted", file=sys.stderr)
-        return 130
     return 0
 
 

@@ -136,11 +136,14 @@ def describe(folder: Path, **more: Any) -> None:
 def open_run(single: Single, folder: Path) -> None:
     """Make a run's folder with its configuration, or check that the one there is the same.
 
-    What only the evaluation reads may differ. Raises ValueError for another configuration.
+    What only the evaluation reads may differ, and the learning rate until the run is finished.
+    Raises ValueError for another configuration.
     """
     path = folder / CONFIG
     if path.is_file():
         there, here = _settings(reading.read(path)), _settings(single.grid)
+        if not is_finished(folder):
+            there["training.learning_rate"] = here["training.learning_rate"]
         for key in here:
             if there.get(key) != here[key]:
                 raise ValueError(

@@ -9,6 +9,7 @@ best weights, and the test set is not even loaded.
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,9 @@ def _train_one(
             error = f"validation error {last['validation_error']:.5f}"
             bar.set_postfix_str(f"{single.name}, epoch {last['epoch']:g}, {error}", refresh=False)
             bar.update(0)
+            if codec is not None and last is run.best:  # whatever comes, there is a codec
+                with processes.alone():
+                    _save_codec(single, copy.deepcopy(codec), train, folder, counted=100)
 
     settings = single.grid.training
     run = training.fit(
@@ -191,8 +195,10 @@ def _prepared(
     return codec, codec.model, codec.features, options
 
 
-def _save_codec(single: Single, codec: Codec, train: Split, folder: Path) -> None:
-    """The model with its features and with tables of how often the training set has each code."""
+def _save_codec(
+    single: Single, codec: Codec, train: Split, folder: Path, *, counted: int = 3000
+) -> None:
+    """The model with its features and with tables of how often so many items have each code."""
     dataset = single.grid.dataset
     codec.model.cpu()
     folders.describe(folder)
@@ -208,7 +214,8 @@ def _save_codec(single: Single, codec: Codec, train: Split, folder: Path) -> Non
     }
     if codec.rates:
         waveforms = train.inputs if train.front is None else train.segments
-        some = range(0, len(train), max(1, len(train) // (500 if train.front else 3000)))
+        counted = counted // 6 if train.front else counted  # segments are longer than clips
+        some = range(0, len(train), max(1, len(train) // counted))
         codec.fit_tables([waveforms[i] for i in some])
     codec.save(folder / NAME)
 

@@ -1,7 +1,4 @@
-"""The loop of a training: steps, reports, and how it ends.
-
-Notebook: 06
-"""
+"""The loop of a training: steps, reports, and how it ends."""
 
 from __future__ import annotations
 
@@ -85,13 +82,15 @@ class Loop:
         finally:
             self.interrupts.end()
             bar.close()
-        if run.stopped:  # without a report, so that ctrl-C has no say in which weights are best
+        if run.history and run.history[-1]["step"] == run.step:
+            pass
+        elif run.stopped:  # without a report, so that ctrl-C has no say in which weights are best
             run.seconds = self.clock() - self.started
             self.meter.gather()
             self._save()
             if not run.history:  # but something must be known of what there is
                 self._measure()
-        elif not run.history or run.history[-1]["step"] != run.step:
+        else:
             self._report()
         self._restore()
 
