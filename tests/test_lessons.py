@@ -5,9 +5,10 @@ import torch
 from _series import solutions, sources, taught
 
 from vqlab import lessons, quantize
-from vqlab.lessons import checking, guesses
+from vqlab.lessons import checking, guesses, own_file
 from vqlab.lessons.exercise import difference
 
+codec_file = own_file.program({})
 NAMES = lessons.exercise_names()
 MISTAKES = [(name, i) for name in NAMES for i in range(len(lessons.find(name).mistakes))]
 
@@ -73,32 +74,32 @@ def test_every_exercise_stands_in_its_notebook_as_a_stub_with_its_check(name):
 
 
 def test_an_unknown_exercise_names_the_known_ones():
-    with pytest.raises(ValueError, match="05-nearest"):
+    with pytest.raises(ValueError, match="05-vq-loss"):
         lessons.check("05-farthest", stub)
 
 
 def test_an_unknown_notebook_names_all_exercises():
-    with pytest.raises(ValueError, match="05-distances"):
+    with pytest.raises(ValueError, match="05-vq-loss"):
         lessons.check("99-anything", stub)
 
 
 def test_an_error_in_the_learners_function_is_one_sentence_with_its_line():
-    def broken(distances):
-        table = distances
+    def broken(vectors, codebook):
+        table = vectors @ codebook.T
         return table.argsmallest(dim=1)
 
-    verdict = lessons.check("05-nearest", broken)
+    verdict = checking.check("05-nearest-code", broken)
     assert verdict.state == "wrong"
     assert "return table.argsmallest(dim=1)" in verdict.sentence
     assert "AttributeError" in verdict.sentence and "Traceback" not in repr(verdict)
 
 
 def test_a_not_implemented_error_of_torch_is_an_attempt():
-    def refused(distances):
+    def refused(vectors, codebook):
         raise_it = "the operator is not there for this type"
         return _torch_refuses(raise_it)
 
-    assert lessons.check("05-nearest", refused).state == "wrong"
+    assert checking.check("05-nearest-code", refused).state == "wrong"
 
 
 def _torch_refuses(text):
@@ -107,54 +108,57 @@ def _torch_refuses(text):
 
 
 def test_a_function_with_too_few_arguments_is_told_how_it_is_called():
-    verdict = lessons.check("05-distances", lambda x: x)
+    verdict = lessons.check("05-vq-loss", lambda x: x)
     assert "cannot be called as the exercise calls it" in verdict.sentence
 
 
 def test_the_result_instead_of_the_function_is_told():
-    assert "give the function itself" in lessons.check("05-nearest", 3).sentence
+    assert "give the function itself" in lessons.check("05-vq-loss", 3).sentence
 
 
 def test_a_forgotten_return_is_told():
-    assert "`return`" in lessons.check("05-nearest", lambda d: None).sentence
+    assert "`return`" in checking.check("05-nearest-code", lambda v, c: None).sentence
 
 
 def test_an_unknown_mistake_is_told_by_shape_then_by_value():
-    shape = lessons.check("05-distances", lambda x, e: torch.zeros(2, 2)).sentence
-    assert "(2, 2)" in shape and "(3, 4)" in shape
-    value = lessons.check("05-distances", lambda x, e: torch.zeros(3, 4)).sentence
-    assert "12 of 12 values differ" in value and "[0, 0]" in value
+    shape = checking.check("05-nearest-code", lambda v, c: torch.zeros(2, 2)).sentence
+    assert "(2, 2)" in shape and "(40,)" in shape
+    value = checking.check("05-nearest-code", lambda v, c: torch.full((40,), 99)).sentence
+    assert "40 of 40 values differ" in value and "[0]" in value
 
 
 def test_failing_again_opens_the_next_hint_and_passing_closes_all():
-    hints = lessons.find("05-distances").hints
-    opened = [lessons.check("05-distances", torch.cdist).open_hints for _ in range(3)]
+    exercise = lessons.find("05-nearest-code")
+    hints, far = exercise.hints, exercise.mistakes[0][0]
+    opened = [checking.check("05-nearest-code", far).open_hints for _ in range(3)]
     assert opened == [hints[:0], hints[:1], hints[:2]]
-    assert lessons.check("05-distances", quantize.distances).open_hints == ()
-    assert lessons.check("05-distances", torch.cdist).open_hints == ()
+    assert checking.check("05-nearest-code", exercise.right).open_hints == ()
+    assert checking.check("05-nearest-code", far).open_hints == ()
 
 
 def test_the_page_shows_the_sentence_and_folds_the_other_hints():
-    page = lessons.check("05-nearest", lambda d: d.argmax(dim=1))._repr_html_()
-    assert "largest distance" in page
-    assert page.count("<details>") == len(lessons.find("05-nearest").hints)
+    exercise = lessons.find("05-nearest-code")
+    page = checking.check("05-nearest-code", exercise.mistakes[0][0])._repr_html_()
+    assert "farthest" in page
+    assert page.count("<details>") == len(exercise.hints)
     assert "<script" not in page
 
 
 def test_a_learners_text_cannot_break_the_page():
-    def broken(distances):
+    def broken(vectors, codebook):
         raise ValueError("<b>boom</b>")
 
-    assert "<b>boom" not in lessons.check("05-nearest", broken)._repr_html_()
+    assert "<b>boom" not in checking.check("05-nearest-code", broken)._repr_html_()
 
 
 def test_the_learner_cannot_spoil_the_inputs_of_the_next_attempt():
-    def spoils(distances):
-        distances.zero_()
-        return distances.argmin(dim=1)
+    exercise = lessons.find("05-nearest-code")
 
-    lessons.check("05-nearest", spoils)
-    assert lessons.check("05-nearest", quantize.nearest)
+    def spoils(vectors, codebook):
+        return exercise.right(vectors.zero_(), codebook)
+
+    checking.check("05-nearest-code", spoils)
+    assert checking.check("05-nearest-code", exercise.right)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +213,8 @@ def test_a_note_is_shown_as_text():
 
 @pytest.fixture(scope="module")
 def taught05():
-    return taught("05", torch=torch, nn=torch.nn, F=torch.nn.functional, quantize=quantize)
+    names = {"F": torch.nn.functional, "nearest_code": codec_file.nearest_code}
+    return taught("05", torch=torch, **names)
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 7, 1), (3, 4, 2, 2), (1, 5, 3, 4)])
@@ -252,35 +257,53 @@ def test_05_the_notebooks_kmeans_step_is_the_packages_update_without_memory(taug
     torch.testing.assert_close(expected, layer.codebook, rtol=1e-3, atol=1e-4)
 
 
-def test_05_the_ema_exercise_is_the_packages_update():
-    update = lessons.find("05-ema-update").right
-    random = torch.Generator().manual_seed(5)
-    x = torch.randn(300, 3, generator=random)
-    layer = quantize.VectorQuantizer(3, 8, decay=0.9, kmeans_start=False, restart_below=0.0)
-    layer.codebook.copy_(x[:8])
-    counts, sums = layer.ema_count.clone(), layer.ema_sum.clone()
-    codes = layer(x.T[None]).codes.flatten()
-    for ours, theirs in zip(
-        update(counts, sums, x, codes, 0.9),
-        (layer.ema_count, layer.ema_sum, layer.codebook),
-        strict=True,
-    ):
-        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
-
-
-def test_05_the_notebooks_layer_equals_the_packages(taught05):
-    z = torch.randn(3, 4, 11, generator=torch.Generator().manual_seed(2), requires_grad=True)
-    layer = quantize.VectorQuantizer(4, 8, kmeans_start=False, decay=None, beta=0.25).eval()
+@pytest.fixture
+def same_start():
+    """The layer of `my_codec.py` and the package's, with the same codes and counts."""
+    layers = (
+        codec_file.VectorQuantizer(4, 8, decay=0.9),
+        quantize.VectorQuantizer(4, 8, kmeans_start=False, restart_below=0.0, decay=0.9),
+    )
     start = torch.randn(8, 4, generator=torch.Generator().manual_seed(3))
-    codebook = start.clone().requires_grad_()
-    with torch.no_grad():
+    names = ("counts", "sums"), ("ema_count", "ema_sum")
+    for layer, (counts, sums) in zip(layers, names, strict=True):
         layer.codebook.copy_(start)
-    z_q, codes, loss = taught05["vq_layer"](z, codebook, 0.25)
-    ours = torch.autograd.grad(loss + z_q.pow(2).sum(), [z, codebook])
-    expected = layer(z)
-    theirs = torch.autograd.grad(expected.loss + expected.z.pow(2).sum(), [z, layer.codebook])
+        getattr(layer, counts).fill_(6.0)
+        getattr(layer, sums).copy_(6 * start)
+    return layers
+
+
+def test_05_the_layer_learns_as_the_packages(same_start):
+    ours, theirs = same_start
+    for seed in range(5):
+        z = torch.randn(3, 4, 16, generator=torch.Generator().manual_seed(seed))
+        ours(z), theirs(z)
+    torch.testing.assert_close(ours.codebook, theirs.codebook, rtol=1e-3, atol=1e-4)
+
+
+def test_05_the_layer_gives_what_the_packages_gives(same_start):
+    z = torch.randn(3, 4, 11, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    ours, theirs = (layer.eval() for layer in same_start)
+    z_q, codes, loss = ours(z)
+    expected = theirs(z)
     torch.testing.assert_close(z_q, expected.z)
     torch.testing.assert_close(loss, expected.loss)
     assert torch.equal(codes, expected.codes[:, 0])
-    for a, b in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(a, b)
+    (mine,) = torch.autograd.grad(loss + z_q.pow(2).sum(), z)
+    (wanted,) = torch.autograd.grad(expected.loss + expected.z.pow(2).sum(), z)
+    torch.testing.assert_close(mine, wanted)
+
+
+def test_05_the_stages_give_what_the_packages_give():
+    torch.manual_seed(0)
+    ours, theirs = codec_file.ResidualQuantizer(4, 8, 3), quantize.ResidualQuantizer(4, 8, stages=3)
+    for mine, wanted in zip(ours.layers, theirs.layers, strict=True):
+        mine.codebook.copy_(torch.randn(8, 4))
+        wanted.codebook.copy_(mine.codebook)
+    z = torch.randn(2, 4, 9)
+    z_q, codes, loss = ours.eval()(z)
+    expected = theirs.eval()(z)
+    torch.testing.assert_close(z_q, expected.z)
+    torch.testing.assert_close(loss, expected.loss)
+    assert torch.equal(codes, expected.codes)
+    torch.testing.assert_close(ours.lookup(codes), theirs.decode(codes))

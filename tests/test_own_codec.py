@@ -349,10 +349,11 @@ def wait(what, seconds=900):  # only a hang takes so long
     assert what(), own_file.where().with_suffix(".training.log").read_text()
 
 
-def test_none_is_started_where_it_is_off(trains, monkeypatch):
+def test_none_is_started_where_it_is_off(trains, monkeypatch, capsys):
     monkeypatch.setenv("VQLAB_TRAINING", "off")
     assert not lessons.start_training().running
-    assert "VQLAB_TRAINING is off" in repr(trains)
+    assert "VQLAB_TRAINING is off" in capsys.readouterr().out
+    assert repr(trains) == "No training yet."
 
 
 @pytest.mark.timeout(1200)

@@ -67,7 +67,7 @@ class Training:
     def __repr__(self) -> str:
         state = self.state
         if not state:
-            return f"No training yet{', because VQLAB_TRAINING is off' if _off() else ''}."
+            return "No training yet."
         kept = ", ".join(map(str, state["versions"])) or "none"
         told = "Training runs" if self.running else f"Training is {state['ended'] or 'stopped'}"
         return (
@@ -119,7 +119,9 @@ def start_training(data: str | None = None, *, minutes: float = 20) -> Training:
     minutes : until how many minutes, those of earlier starts included
     """
     now = Training()
-    if not now.running and not _off():
+    if os.environ.get("VQLAB_TRAINING", "") == "off":
+        display(Answer("Nothing is started here: VQLAB_TRAINING is off."))
+    elif not now.running:
         log = where().with_suffix(".training.log")
         lab = os.environ.get("JPY_PARENT_PID", "")  # the server, in a kernel of Jupyter
         watched = int(lab) if lab.isdigit() and psutil.pid_exists(int(lab)) else os.getpid()
@@ -248,10 +250,6 @@ def main(watched: int, until: float, data: str | None) -> None:
             if not others.is_running():
                 return
     _write_state(state | {"ended": "finished"})
-
-
-def _off() -> bool:
-    return os.environ.get("VQLAB_TRAINING", "") == "off"
 
 
 def _write_state(state: dict[str, Any]) -> None:

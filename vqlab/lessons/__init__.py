@@ -6,9 +6,9 @@ puts it beside the result. The exercises of notebook NN lie beside the
 notebooks, in `notebooks/checks/nbNN.py` (in an installed wheel with its data), and are imported as
 `vqlab.lessons.nbNN`; so is what only notebooks and benchmarks use, in `notebooks/beside`.
 
-    >>> from vqlab import lessons, quantize
-    >>> lessons.check("05-nearest", quantize.nearest)
-    Passed: 05-nearest.
+    >>> from vqlab import lessons
+    >>> lessons.check("05-vq-loss", lessons.find("05-vq-loss").right)
+    Passed: 05-vq-loss.
     >>> lessons.guess("codes used", 300)
     Kept: 300.
     >>> lessons.reveal("codes used", 661, "codes")

@@ -22,7 +22,7 @@ _failed: dict[str, int] = {}
 def check(name: str, fn: Callable[..., Any]) -> Verdict:
     """Compare a learner's function with the reference, and answer in one sentence.
 
-    name : notebook number and exercise, for example "05-nearest".
+    name : notebook number and exercise, for example "05-vq-loss".
 
     One more general hint opens with every failed attempt.
     Raises ValueError when there is no exercise of that name.

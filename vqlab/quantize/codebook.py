@@ -7,7 +7,7 @@ copied from z_q to z_e (`straight_through`). Each code vector is the moving aver
 that chose it (appendix A.1). A code that nobody chooses stays behind, so a k-means start (Zeghidour
 et al. 2021, "SoundStream") and random restarts (Dhariwal et al. 2020, "Jukebox") keep all in use.
 
-Notebook: 05
+Notebook: 07, 08, 11
 """
 
 from __future__ import annotations
