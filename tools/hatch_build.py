@@ -14,6 +14,7 @@ PACKED = {
     "experiments": "vqlab/_data/experiments",
     "notebooks/beside": "vqlab/_data/beside",
     "notebooks/checks": "vqlab/_data/checks",
+    "notebooks/plots": "vqlab/_data/plots",
     "notebooks/solutions": "vqlab/_data/solutions",
     "notebooks/widgets": "vqlab/_data/widgets",
     "benchmarks/clips_words.txt": "vqlab/_data/clips_words.txt",  # of the challenge

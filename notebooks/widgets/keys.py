@@ -16,10 +16,11 @@ import numpy as np
 import torch
 import traitlets as t
 from torch import Tensor
+from vqlab.plots.shown import picture_uri
 
 from vqlab import edit, spectral
 from vqlab.codec import Codec
-from vqlab.plots.media import picture_uri, sound_uri
+from vqlab.plots.media import sound_uri
 from vqlab.widgets.base import Refused, Widget, assets, whole_number
 
 ROWS = ("1234567890", "qwertyuiop", "asdfghjkl;", "zxcvbnm,./")

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 import traitlets as t
 from torch import Tensor
+from vqlab.plots.shown import spectrogram_uri
 
 from vqlab import audio
 from vqlab.files import bundled
-from vqlab.plots.media import sound_uri, spectrogram_uri
+from vqlab.plots.media import sound_uri
 from vqlab.spectral import MelConfig
 from vqlab.widgets.base import LONGEST, Widget, assets, mono
 

@@ -15,10 +15,11 @@ from typing import Any
 
 import traitlets as t
 from torch import Tensor
+from vqlab.plots.shown import spectrogram_uri
 
 from vqlab import edit
 from vqlab.codec import Codec
-from vqlab.plots.media import sound_uri, spectrogram_uri
+from vqlab.plots.media import sound_uri
 from vqlab.widgets.base import Widget, assets, whole_number
 
 MOST = 250

@@ -13,9 +13,10 @@ from __future__ import annotations
 from typing import Any
 
 import traitlets as t
+from vqlab.plots.shown import picture_uri
 
 from vqlab import spectral
-from vqlab.plots.media import picture_uri, sound_uri
+from vqlab.plots.media import sound_uri
 from vqlab.spectral import MelConfig
 from vqlab.widgets.base import Refused, Widget, assets, mono
 

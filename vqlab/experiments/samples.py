@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .. import audio
 from ..datasets import SAMPLE_RATE
@@ -29,10 +29,13 @@ def save(model: nn.Module, split: Split, folder: Path) -> np.ndarray:
     device = next(model.parameters()).device
     inputs = split.inputs[:SHOWN]
     outputs = model(inputs.to(device))[0].float().cpu()
-    flip = split.front is not None
-    rows = [_row(inputs, flip), _row(outputs, flip)]
-    gap = np.full((_GAP, *rows[0].shape[1:]), 255, np.uint8)
-    pixels = np.concatenate([rows[0], gap, rows[1]])
+    both = torch.stack([inputs, outputs])  # (2, n, channels, rows, columns), or without channels
+    planes = both.unsqueeze(2) if both.ndim == 4 else both
+    planes = planes if split.front is None else planes.flip(-2)  # low frequencies at the bottom
+    edged = torch.nn.functional.pad(planes, (0, _GAP, 0, _GAP), value=1.0)
+    height, width, channels = 2 * edged.shape[3], len(inputs) * edged.shape[4], edged.shape[2]
+    whole = edged.permute(0, 3, 1, 4, 2).reshape(height, width, channels)[:-_GAP, :-_GAP]
+    pixels = grey(whole if channels == 3 else whole[..., 0])
     write_whole(folder / "samples.png", png(pixels))
     if split.front is not None:
         heard = slice(0, min(HEARD, len(inputs)))
@@ -44,15 +47,3 @@ def save(model: nn.Module, split: Split, folder: Path) -> np.ndarray:
             for n, waveform in enumerate(waveforms):
                 audio.save(folder / f"{n}-{name}.wav", audio.quieter(waveform), SAMPLE_RATE)
     return pixels
-
-
-def _row(items: Tensor, flip: bool) -> np.ndarray:
-    """Pictures `(n, channels, height, width)` or `(n, rows, frames)` beside one another."""
-    pictures = []
-    for item in items:
-        planes = item if item.ndim == 3 else item.unsqueeze(0)
-        stacked = np.stack([grey(plane.flip(0) if flip else plane) for plane in planes], axis=-1)
-        pixels = stacked if stacked.shape[-1] == 3 else stacked[..., 0]
-        edge = np.full((len(pixels), _GAP, *pixels.shape[2:]), 255, np.uint8)
-        pictures += [pixels, edge]
-    return np.concatenate(pictures[:-1], axis=1)

@@ -1,5 +1,10 @@
-"""Pictures of sounds, spectrograms and codes, each with a text for those who cannot see it."""
+"""Pictures of sounds, spectrograms and codes, each with a text for those who cannot see it.
 
+What only notebooks show lies beside them, in `notebooks/plots` (in an installed wheel with its
+data).
+"""
+
+from ..files import beside_notebooks
 from .basic import (
     BLUE,
     GREEN,
@@ -8,14 +13,13 @@ from .basic import (
     PINK,
     RANGE_DB,
     SKY,
-    Picture,
     as_numpy,
-    codes_as_picture,
     compare_spectrograms,
     frequency_ticks,
     new_figure,
-    show,
     spectrogram,
-    usage,
-    waveform,
 )
+
+__path__ += beside_notebooks("plots")
+
+from .shown import Picture, codes_as_picture, show, usage, waveform  # noqa: E402 (beside)

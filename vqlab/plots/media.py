@@ -14,13 +14,8 @@ import numpy as np
 import soundfile
 from torch import Tensor
 
-from .. import spectral
-from ..spectral import MelConfig
-
 RANGE_DB = 70.0
 """Pictures of spectrograms reach this many decibels below the loudest point shown."""
-
-_COLOURS = 64
 
 
 def data_uri(kind: str, data: bytes) -> str:
@@ -71,28 +66,3 @@ def magma(colours: int) -> np.ndarray:
     from matplotlib import colormaps
 
     return np.round(colormaps["magma"](np.linspace(0, 1, colours))[:, :3] * 255).astype(np.uint8)
-
-
-def spectrogram_uri(waveform: Tensor, config: MelConfig) -> str:
-    """A mel spectrogram without axes as a data URI, a pixel a band, `RANGE_DB` to black."""
-    power = spectral.mel(waveform, config)[:, : max(1, len(waveform) // config.hop_length)]
-    return picture_uri(spectral.to_db(power))
-
-
-def picture_uri(
-    db: Tensor, *, width: int = 480, height: int = 200, loudest: float | None = None
-) -> str:
-    """Decibels (bands, frames) as a picture; where there are more than pixels, the loudest count.
-
-    Low frequencies are at the bottom; black is `RANGE_DB` below `loudest`, the loudest point
-    where it is not given.
-    """
-    grid = db.numpy().astype(np.float64)
-    for axis, most in enumerate((height, width)):
-        length = grid.shape[axis]
-        if length > most:
-            grid = np.maximum.reduceat(grid, np.arange(most) * length // most, axis=axis)
-    top = grid.max() if loudest is None else loudest
-    shade = np.clip((grid[::-1] - top) / RANGE_DB + 1.0, 0.0, 1.0)
-    pixels = np.round(shade * (_COLOURS - 1)).astype(np.uint8)
-    return data_uri("image/png", png(pixels, magma(_COLOURS)))
