@@ -75,15 +75,16 @@ def methods() -> list[tuple[str, MelConfig, str, Callable[[Tensor, MelConfig], T
 
         return invert
 
-    def from_mel(how: str) -> Callable[[Tensor, MelConfig], Tensor]:
-        def invert(clip: Tensor, config: MelConfig) -> Tensor:
-            magnitude = inversion.mel_to_linear(spectral.mel(clip, config), config, method=how)
-            return inversion.griffin_lim(magnitude, config, length=len(clip))
+    def nnls(clip: Tensor, config: MelConfig) -> Tensor:
+        return inversion.mel_to_audio(spectral.mel(clip, config), config, length=len(clip))
 
-        return invert
+    def pinv(clip: Tensor, config: MelConfig) -> Tensor:
+        back = torch.linalg.pinv(spectral.filter_bank(config))
+        magnitude = (back @ spectral.mel(clip, config)).clamp(min=0.0).sqrt()
+        return inversion.griffin_lim(magnitude, config, length=len(clip))
 
     def refined(clip: Tensor, config: MelConfig) -> Tensor:
-        start = from_mel("nnls")(clip, config)
+        start = nnls(clip, config)
         target = spectral.log_mel(clip, config)
         return inversion.gradient(target, config, kind="log_mel", n_iter=60, init=start)
 
@@ -98,7 +99,6 @@ def methods() -> list[tuple[str, MelConfig, str, Callable[[Tensor, MelConfig], T
         return MelConfig(n_fft=n_fft, hop_length=hop, n_mels=n_mels, **other)
 
     plain, fast = from_magnitude(momentum=0.0), from_magnitude()
-    nnls, pinv = from_mel("nnls"), from_mel("pinv")
     tutorial = geometry(1024, 512, 128, scale="htk", norm=None)
     return [
         ("magnitude", geometry(1024, 512), "Griffin-Lim, 32", plain),

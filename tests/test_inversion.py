@@ -162,10 +162,9 @@ def test_nnls_is_near_scipys_residual_and_nearer_to_the_truth(sounds, magnitude)
 
 def test_nnls_is_nearer_than_the_pseudo_inverse(sounds, magnitude):
     wanted = spectral.mel(sounds, CONFIG)
-    error = {
-        method: float((inversion.mel_to_linear(wanted, CONFIG, method=method) - magnitude).norm())
-        for method in ("nnls", "pinv")
-    }
+    by_pinv = (torch.linalg.pinv(spectral.filter_bank(CONFIG)) @ wanted).clamp(min=0).sqrt()
+    nnls = inversion.mel_to_linear(wanted, CONFIG)
+    error = {"nnls": float((nnls - magnitude).norm()), "pinv": float((by_pinv - magnitude).norm())}
     assert error["nnls"] < 0.9 * error["pinv"] < 0.5 * float(magnitude.norm())
 
 
@@ -247,7 +246,6 @@ def test_what_does_not_fit_is_refused_by_name(magnitude):
         (lambda: inversion.griffin_lim(magnitude, CONFIG, length=16000), "16000"),
         (lambda: inversion.mel_to_linear(decibels[:80], CONFIG), "from_db"),
         (lambda: inversion.mel_to_linear(torch.ones(128, 10), CONFIG), "80 mels"),
-        (lambda: inversion.mel_to_linear(torch.ones(80, 10), CONFIG, method="sgd"), "sgd"),
         (lambda: inversion.gradient(magnitude, CONFIG, kind="phase"), "phase"),
         (lambda: inversion.gradient(magnitude, CONFIG, kind="log_mel"), "80"),
         (lambda: inversion.gradient(magnitude, CONFIG, init=torch.zeros(3, 5)), "length 5"),

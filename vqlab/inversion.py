@@ -16,7 +16,7 @@ Notebook: 03
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,7 @@ from tqdm import tqdm
 from . import spectral
 from .spectral import MelConfig
 
+Objective = Callable[[Tensor], Tensor]
 _NNLS_STEPS = 50
 
 
@@ -53,12 +54,11 @@ def griffin_lim(
 
     Raises ValueError for another shape, negative or NaN values, or options out of range.
     """
-    spectral.check_bins(magnitude, config)
+    spectral.check_shape(magnitude, config.bins, "bins")
     _check_not_negative(magnitude, "A magnitude", "10 ** (db / 20)")
-    _check_steps(n_iter)
     if not 0.0 <= momentum <= 1.0:
         raise ValueError(f"momentum must lie in 0 ... 1 (0.99 is usual), not {momentum!r}.")
-    length = _check_length(magnitude, config, length)
+    length = _checked_length(magnitude, config, length, n_iter)
     n_fft, hop = config.n_fft, config.hop_length
     frames = magnitude.shape[-1]
     window = torch.hann_window(n_fft, dtype=magnitude.dtype, device=magnitude.device)
@@ -93,32 +93,22 @@ def griffin_lim(
 
 
 @torch.no_grad()
-def mel_to_linear(mel_power: Tensor, config: MelConfig, *, method: str = "nnls") -> Tensor:
+def mel_to_linear(mel_power: Tensor, config: MelConfig) -> Tensor:
     """Magnitude of every bin from mel power: the first half of inverting a mel spectrogram.
 
-    There are fewer bands than bins, so many answers fit. "nnls" looks for a power that is not
-    negative and fits every band, in relative terms: it starts from the bands' own values, spread
-    smoothly over the bins, and takes 50 multiplicative steps that lower the divergence of Lee &
-    Seung (2001, *Algorithms for non-negative matrix factorization*, theorem 2). It keeps the
-    smooth shape within a band and fits quiet bands as well as loud ones. "pinv" multiplies by the
-    pseudo-inverse and cuts what is negative: the quick and rough way.
+    There are fewer bands than bins, so many answers fit. This one is not negative and fits every
+    band, in relative terms: it starts from the bands' own values, spread smoothly over the bins,
+    and takes 50 multiplicative steps that lower the divergence of Lee & Seung (2001, *Algorithms
+    for non-negative matrix factorization*, theorem 2). It keeps the smooth shape within a band and
+    fits quiet bands as well as loud ones.
 
     mel_power : Tensor (..., n_mels, frames), power (of decibels: `spectral.from_db`)
     returns   : magnitude Tensor (..., bins, frames), the square root of the power
 
-    Raises ValueError for another shape, negative or NaN values, or an unknown method.
+    Raises ValueError for another shape, or negative or NaN values.
     """
-    shape = tuple(mel_power.shape)
-    if len(shape) < 2 or shape[-2] != config.n_mels or shape[-1] == 0:
-        raise ValueError(
-            f"A mel spectrogram of shape {shape} does not fit: expected (..., {config.n_mels} "
-            "mels, frames). Use the configuration it was made with."
-        )
+    spectral.check_shape(mel_power, config.n_mels, "mels")
     _check_not_negative(mel_power, "Mel power", "spectral.from_db(db)")
-    if method == "pinv":
-        return (_pseudo_inverse(config).to(mel_power) @ mel_power).clamp(min=0.0).sqrt()
-    if method != "nnls":
-        raise ValueError(f"method must be 'nnls' or 'pinv', not {method!r}.")
     filters = spectral.filter_bank(config).to(mel_power)
     spread = filters / filters.amax(dim=1, keepdim=True)
     density = mel_power / filters.sum(dim=1, keepdim=True)  # power in each bin of a flat band
@@ -137,12 +127,7 @@ def mel_to_audio(
     n_iter: int = 32,
     phase: Tensor | None = None,
 ) -> Tensor:
-    """Waveform of a mel power spectrogram: `mel_to_linear`, then `griffin_lim`.
-
-    mel_power : Tensor (..., n_mels, frames), power
-    phase     : as in `griffin_lim`
-    returns   : Tensor (..., samples)
-    """
+    """Waveform (..., samples) of mel power (..., n_mels, frames): both steps, one by one."""
     magnitude = mel_to_linear(mel_power, config)
     return griffin_lim(magnitude, config, n_iter=n_iter, length=length, phase=phase)
 
@@ -176,20 +161,16 @@ def gradient(
     """
     if kind not in ("magnitude", "log_mel"):
         raise ValueError(f"kind must be 'magnitude' or 'log_mel', not {kind!r}.")
-    _check_steps(n_iter)
-    rows = config.bins if kind == "magnitude" else config.n_mels
-    if target.ndim < 2 or target.shape[-2] != rows or target.shape[-1] == 0:
-        raise ValueError(
-            f"A target of shape {tuple(target.shape)} does not fit kind {kind!r}: expected "
-            f"(..., {rows}, frames)."
-        )
+    if kind == "log_mel":
+        spectral.check_shape(target, config.n_mels, "mels")
+    else:
+        spectral.check_shape(target, config.bins, "bins")
+        _check_not_negative(target, "A magnitude", "10 ** (db / 20)")
     if not torch.isfinite(target).all():
         raise ValueError("The target holds NaN or infinite values; check how it was computed.")
-    if kind == "magnitude":
-        _check_not_negative(target, "A magnitude", "10 ** (db / 20)")
     if init is not None and length is None:
         length = init.shape[-1]
-    length = _check_length(target, config, length)
+    length = _checked_length(target, config, length, n_iter)
     if init is None:
         noise = torch.randn(length, generator=torch.Generator().manual_seed(0))
         init = (1e-6 * noise).to(target).expand(*target.shape[:-2], length)
@@ -200,12 +181,18 @@ def gradient(
         )
     targets = target.detach().reshape(-1, *target.shape[-2:])
     starts = init.detach().reshape(-1, length)
+    found = torch.zeros_like(starts)  # which is right for a silent target
     with tqdm(total=n_iter * len(targets), desc="L-BFGS", delay=2, leave=False) as bar:
-        found = [
-            _descend(one, start, config, kind, n_iter, normalize, bar)
-            for one, start in zip(targets, starts, strict=True)
-        ]
-    return torch.stack(found).reshape(*target.shape[:-2], length)
+        for n, one in enumerate(targets):
+            if kind == "log_mel":
+                found[n] = _descend(starts[n], _error_of_decibels(one, config), n_iter, bar)
+            elif one.any():
+                error = _error_of_magnitude(one, config, normalize)
+                found[n] = _descend(starts[n], error, n_iter, bar)
+                if normalize:
+                    reached = _magnitude(found[n], config)
+                    found[n] *= (reached * one).sum() / reached.square().sum()
+    return found.reshape(*target.shape[:-2], length)
 
 
 @torch.no_grad()
@@ -228,61 +215,57 @@ def spectral_convergence(estimate: Tensor, target_magnitude: Tensor, config: Mel
     return float((error / size)[size > 0].mean())
 
 
-def _descend(
-    target: Tensor,
-    start: Tensor,
-    config: MelConfig,
-    kind: str,
-    n_iter: int,
-    normalize: bool,
-    bar: tqdm,
-) -> Tensor:
-    """L-BFGS for one sound: target (rows, frames), start (samples,) -> waveform (samples,)."""
+def _magnitude(waveform: Tensor, config: MelConfig) -> Tensor:
+    spectrum = spectral.stft(waveform, config)
+    # The tiny constant keeps the gradient of the root finite where the spectrum is zero.
+    return (spectrum.real.square() + spectrum.imag.square() + 1e-20).sqrt()
+
+
+def _error_of_magnitude(target: Tensor, config: MelConfig, normalize: bool) -> Objective:
     size = float(target.norm())
-    if kind == "magnitude" and size == 0.0:
-        return torch.zeros_like(start)
+
+    def error(waveform: Tensor) -> Tensor:
+        found = _magnitude(waveform, config)
+        return (found / (found.norm() if normalize else size) - target / size).square().sum()
+
+    return error
+
+
+def _error_of_decibels(target: Tensor, config: MelConfig) -> Objective:
     floor = 10.0 ** (spectral.FLOOR_DB / 10.0)
-    wanted = spectral.to_db(spectral.from_db(target) + floor) if kind == "log_mel" else target
+    wanted = spectral.to_db(spectral.from_db(target) + floor)
 
-    def magnitude(waveform: Tensor) -> Tensor:
-        spectrum = spectral.stft(waveform, config)
-        # The tiny constant keeps the gradient of the root finite where the spectrum is zero.
-        return (spectrum.real.square() + spectrum.imag.square() + 1e-20).sqrt()
+    def error(waveform: Tensor) -> Tensor:
+        db = 10.0 * (spectral.mel(waveform, config) + floor).log10()
+        return (db - wanted).square().mean()
 
-    def loss_of(waveform: Tensor) -> Tensor:
-        if kind == "log_mel":
-            db = 10.0 * (spectral.mel(waveform, config) + floor).log10()
-            return (db - wanted).square().mean()
-        found = magnitude(waveform)
-        scale = found.norm() if normalize else size
-        return (found / scale - wanted / size).square().sum()
+    return error
+
+
+def _descend(start: Tensor, error: Objective, n_iter: int, bar: tqdm) -> Tensor:
+    """Where L-BFGS comes to in `n_iter` steps from `start (samples,)`, downwards in `error`."""
+    waveform = start.clone().requires_grad_(True)
+    optimizer = torch.optim.LBFGS(
+        [waveform],
+        max_iter=n_iter,
+        max_eval=2 * n_iter,
+        history_size=10,
+        tolerance_grad=0.0,
+        tolerance_change=0.0,
+        line_search_fn="strong_wolfe",
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = error(waveform)
+        value.backward()
+        bar.update(min(1, bar.total - bar.n))
+        return value
 
     with torch.enable_grad():
-        waveform = start.clone().requires_grad_(True)
-        optimizer = torch.optim.LBFGS(
-            [waveform],
-            max_iter=n_iter,
-            max_eval=2 * n_iter,
-            history_size=10,
-            tolerance_grad=0.0,
-            tolerance_change=0.0,
-            line_search_fn="strong_wolfe",
-        )
-
-        def closure() -> Tensor:
-            optimizer.zero_grad()
-            loss = loss_of(waveform)
-            loss.backward()
-            bar.update(min(1, bar.total - bar.n))
-            return loss
-
         if n_iter > 0:
             optimizer.step(closure)
-    waveform = waveform.detach()
-    if normalize and kind == "magnitude":
-        found = magnitude(waveform)
-        waveform = waveform * ((found * target).sum() / found.square().sum())
-    return waveform
+    return waveform.detach()
 
 
 def _overlap_add(rows: Tensor, window: Tensor, hop: int, length: int) -> Tensor:
@@ -298,11 +281,6 @@ def _overlap_add(rows: Tensor, window: Tensor, hop: int, length: int) -> Tensor:
     return total.view(batch, -1)[:, n_fft // 2 : n_fft // 2 + length]
 
 
-@lru_cache(maxsize=8)
-def _pseudo_inverse(config: MelConfig) -> Tensor:
-    return torch.linalg.pinv(spectral.filter_bank(config))
-
-
 def _check_not_negative(values: Tensor, name: str, from_decibels: str) -> None:
     if not bool((values >= 0).all()) or not bool(torch.isfinite(values).all()):
         raise ValueError(
@@ -311,12 +289,10 @@ def _check_not_negative(values: Tensor, name: str, from_decibels: str) -> None:
         )
 
 
-def _check_steps(n_iter: int) -> None:
+def _checked_length(spectrogram: Tensor, config: MelConfig, length: int | None, n_iter: int) -> int:
+    """The length of the result; raises ValueError for one that cannot be, or a wrong `n_iter`."""
     if not isinstance(n_iter, int) or n_iter < 0:
         raise ValueError(f"n_iter must be a whole number of at least 0, not {n_iter!r}.")
-
-
-def _check_length(spectrogram: Tensor, config: MelConfig, length: int | None) -> int:
     shortest = (spectrogram.shape[-1] - 1) * config.hop_length
     longest = shortest + config.hop_length - 1
     if length is None:

@@ -73,7 +73,7 @@ def istft(spectrum: Tensor, config: MelConfig, *, length: int | None = None) -> 
 
     Raises ValueError where the shape does not fit the configuration, or the hop leaves gaps.
     """
-    check_bins(spectrum, config)
+    check_shape(spectrum, config.bins, "bins")
     if config.hop_length > config.n_fft // 2:
         raise ValueError(
             f"hop_length {config.hop_length} is over half of n_fft {config.n_fft}: the Hann "
@@ -96,16 +96,18 @@ def istft(spectrum: Tensor, config: MelConfig, *, length: int | None = None) -> 
     return waveform.reshape(*spectrum.shape[:-2], -1)
 
 
-def check_bins(spectrogram: Tensor, config: MelConfig) -> None:
-    """Raise ValueError unless a tensor is (..., config.bins, frames) with at least one frame."""
+def check_shape(spectrogram: Tensor, rows: int, name: str) -> None:
+    """Raise ValueError unless a tensor is (..., rows, frames) with at least one frame."""
     shape = tuple(spectrogram.shape)
-    if len(shape) < 2 or shape[-2] != config.bins or shape[-1] == 0:
+    if len(shape) < 2 or shape[-2] != rows or shape[-1] == 0:
         raise ValueError(
-            f"A spectrogram of shape {shape} does not fit n_fft {config.n_fft}: expected "
-            f"(..., {config.bins} bins, frames). Use the configuration it was made with."
+            f"A spectrogram of shape {shape} does not fit: expected (..., {rows} {name}, frames). "
+            "Use the configuration it was made with."
         )
 
 
+@lru_cache(maxsize=32)
+@torch.inference_mode(False)  # what is kept must be fit for training, whoever asks first
 def filter_bank(config: MelConfig) -> Tensor:
     """The triangular mel filters, one a row; the same tensor each time, so do not write into it.
 
@@ -113,15 +115,16 @@ def filter_bank(config: MelConfig) -> Tensor:
 
     returns : float32 Tensor (n_mels, n_fft // 2 + 1) on the CPU
     """
-    return _filter_bank(
-        config.sample_rate,
-        config.n_fft,
-        config.n_mels,
-        config.f_min,
-        config.f_max,
-        config.scale,
-        config.norm,
-    )
+    # n_mels triangles need n_mels + 2 corners, equally spaced on the mel scale.
+    ends = hz_to_mel([config.f_min, config.f_max], config.scale)
+    corners = mel_to_hz(np.linspace(*ends, config.n_mels + 2), config.scale)
+    bins = np.arange(config.bins) * config.sample_rate / config.n_fft
+    low, centre, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
+    rising, falling = (bins - low) / (centre - low), (high - bins) / (high - centre)
+    filters = np.maximum(0.0, np.minimum(rising, falling))  # (n_mels, bins)
+    if config.norm == "slaney":
+        filters *= 2.0 / (high - low)  # every triangle gets area 1, measured in Hz
+    return torch.from_numpy(filters.astype(np.float32))
 
 
 def mel(waveform: Tensor, config: MelConfig) -> Tensor:
@@ -166,30 +169,6 @@ def mel_to_hz(mels, scale: str = "slaney"):
     if scale == "htk":
         return 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
     return np.where(mels < 15.0, mels * 200 / 3, 1000.0 * np.exp((mels - 15) / 27 * np.log(6.4)))
-
-
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)  # what is kept must be fit for training, whoever asks first
-def _filter_bank(
-    sample_rate: int,
-    n_fft: int,
-    n_mels: int,
-    f_min: float,
-    f_max: float,
-    scale: str,
-    norm: str | None,
-) -> Tensor:
-    # n_mels triangles need n_mels + 2 corners, equally spaced on the mel scale.
-    corners = mel_to_hz(
-        np.linspace(hz_to_mel(f_min, scale), hz_to_mel(f_max, scale), n_mels + 2), scale
-    )
-    bins = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
-    low, centre, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
-    rising, falling = (bins - low) / (centre - low), (high - bins) / (high - centre)
-    filters = np.maximum(0.0, np.minimum(rising, falling))  # (n_mels, bins)
-    if norm == "slaney":
-        filters *= 2.0 / (high - low)  # every triangle gets area 1, measured in Hz
-    return torch.from_numpy(filters.astype(np.float32))
 
 
 @lru_cache(maxsize=32)
