@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,13 +129,30 @@ def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
     check_rate(to_rate)
     if from_rate == to_rate or waveform.shape[-1] == 0:
         return waveform
-    length = -(-waveform.shape[-1] * to_rate // from_rate)
     flat = waveform.detach().to("cpu", torch.float32).reshape(-1, waveform.shape[-1])
-    done = [soxr.resample(row.numpy(), from_rate, to_rate, quality="HQ") for row in flat]
+    done = flat.new_empty(len(flat), -(-waveform.shape[-1] * to_rate // from_rate))
+    for row, place in zip(flat, done, strict=True):
+        pieces = resampled([row.numpy()], from_rate, to_rate)
+        place.copy_(torch.from_numpy(np.concatenate([*pieces])))
+    return done.reshape(*waveform.shape[:-1], -1).to(waveform.device)
+
+
+def resampled(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int) -> Iterator[np.ndarray]:
+    """`resample`, to the bit, of a sound that comes in float32 blocks (samples,)."""
+    if from_rate == to_rate:
+        yield from blocks
+        return
+    resampler = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32", quality="HQ")
+    taken = given = 0
+    for block in blocks:
+        taken += len(block)
+        done = resampler.resample_chunk(block)
+        given += len(done)
+        yield done
+    done = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
     # soxr rounds the length its own way; a sample at the end is added or dropped.
-    rows = [np.pad(row[:length], (0, max(0, length - len(row)))) for row in done]
-    stacked = torch.from_numpy(np.stack(rows)) if rows else torch.zeros(0, length)
-    return stacked.reshape(*waveform.shape[:-1], length).to(waveform.device)
+    missing = -(-taken * to_rate // from_rate) - given
+    yield np.pad(done[:missing], (0, max(0, missing - len(done))))
 
 
 def level(waveform: Tensor) -> float:
@@ -186,8 +203,8 @@ def fit_length(waveform: Tensor, length: int) -> Tensor:
     """Make a sound exactly `length` samples long without cutting the word in it.
 
     A shorter one gets zeros, evenly at both ends. From a longer one the window with the most energy
-    is taken; where several windows next to each other hold practically the same (all but 0.01 %),
-    the middle one, which has the word in its centre.
+    is taken; of several side by side that hold it, to 0.01 %, the middle one, so that the word
+    stands in its centre.
 
     waveform : Tensor (..., samples); a batch is cut at one common place
     returns  : Tensor (..., length)
