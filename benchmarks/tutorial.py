@@ -23,10 +23,17 @@ import torch.nn.functional as F
 
 from vqlab import audio, datasets, plots, spectral, training
 from vqlab.codec import Codec, Recipe
-from vqlab.features import Features, tutorial_features
+from vqlab.features import Features
 from vqlab.files import write_whole
 from vqlab.metrics import codecs
 from vqlab.spectral import MelConfig
+
+FEATURES = Features(
+    MelConfig(n_fft=1024, hop_length=512, n_mels=128, scale="htk", norm=None),
+    scale="power",
+    picture=True,
+)
+"""The tutorial's front end: mel power as pictures of 128 x 32."""
 
 
 def rivals() -> dict[str, tuple[Codec, dict]]:
@@ -43,7 +50,7 @@ def rivals() -> dict[str, tuple[Codec, dict]]:
     made = {}
     for name, published in (("tutorial as published", True), ("tutorial, axes right", False)):
         recipe = Recipe("tutorial", {"published": published})
-        made[name] = Codec(recipe, tutorial_features(), level_db=None), theirs
+        made[name] = Codec(recipe, FEATURES, level_db=None), theirs
     return made | {"vqlab": (ours, {"augment": training.shift_and_gain})}
 
 

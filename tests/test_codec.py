@@ -8,12 +8,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tutorial import FEATURES as TUTORIAL
 
 import vqlab
 from vqlab import audio
 from vqlab.audio import loudest
 from vqlab.codec import Codec, Recipe, packing, shipped
-from vqlab.features import Features, tutorial_features
+from vqlab.features import Features
 from vqlab.files import save_tensors
 from vqlab.metrics.codecs import score_rates
 from vqlab.spectral import MelConfig
@@ -51,7 +52,7 @@ def test_rates_are_positions_times_bits(codec):
 
 
 def test_the_tutorials_rate():
-    codec = Codec(Recipe("tutorial"), tutorial_features(), level_db=None)
+    codec = Codec(Recipe("tutorial"), TUTORIAL, level_db=None)
     assert codec.grid(16000) == (32, 8)
     assert codec.rates == [2304]
 

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from tutorial import FEATURES as TUTORIAL
 
 from vqlab import inversion, spectral
-from vqlab.features import Features, sharpen, tutorial_features
+from vqlab.features import Features, sharpen
 from vqlab.spectral import MelConfig
 
 T = torch.arange(16000) / 16000
@@ -21,11 +22,11 @@ def test_one_frame_a_started_hop(samples, frames):
 
 
 def test_the_tutorials_picture_is_128_by_32():
-    assert tutorial_features().analyse(VOICE.unsqueeze(0)).shape == (1, 1, 128, 32)
+    assert TUTORIAL.analyse(VOICE.unsqueeze(0)).shape == (1, 1, 128, 32)
 
 
 def test_power_is_the_inverse_of_analysis():
-    for features in (Features(mean=-45.0, std=20.0), Features(picture=True), tutorial_features()):
+    for features in (Features(mean=-45.0, std=20.0), Features(picture=True), TUTORIAL):
         x = features.analyse(VOICE.unsqueeze(0))
         expected = spectral.mel(VOICE.unsqueeze(0), features.config)[..., : x.shape[-1]]
         floor = 10 ** (spectral.FLOOR_DB / 10)
@@ -64,7 +65,7 @@ def test_error_is_in_decibels():
 
 def test_analysis_and_synthesis_share_one_configuration():
     """The tutorial inverts with another mel scale than it analyses with; here it cannot."""
-    features = tutorial_features()
+    features = TUTORIAL
     assert features.config == MelConfig(
         n_fft=1024, hop_length=512, n_mels=128, scale="htk", norm=None
     )

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from vqlab import models, networks
+from vqlab.lessons import latents
 from vqlab.quantize import (
     FiniteScalarQuantizer,
     ResidualQuantizer,
@@ -229,14 +230,14 @@ def test_slerp_walks_along_a_quarter_circle():
     for degrees in (0, 30, 45, 60, 90):
         angle = math.radians(degrees)
         expected = torch.tensor([[math.cos(angle), math.sin(angle)]])
-        torch.testing.assert_close(models.slerp(x, y, degrees / 90), expected)
+        torch.testing.assert_close(latents.slerp(x, y, degrees / 90), expected)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
 def test_slerp_keeps_the_length_and_divides_the_angle(share):
     torch.manual_seed(0)
     start, end = 5 * torch.nn.functional.normalize(torch.randn(2, 4, 7, 3), dim=2)
-    point = models.slerp(start, end, share)
+    point = latents.slerp(start, end, share)
     torch.testing.assert_close(point.norm(dim=1), torch.full((4, 3), 5.0))
 
     def angle(a, b):
@@ -252,21 +253,21 @@ def test_slerp_of_single_vectors_follows_the_formula_of_the_thesis():
     a, b = torch.randn(5, dtype=torch.float64), 3 * torch.randn(5, dtype=torch.float64)
     omega = torch.arccos(a @ b / (a.norm() * b.norm()))
     expected = (0.7 * omega).sin() / omega.sin() * a + (0.3 * omega).sin() / omega.sin() * b
-    torch.testing.assert_close(models.slerp(a, b, 0.3, dim=0), expected)
+    torch.testing.assert_close(latents.slerp(a, b, 0.3, dim=0), expected)
 
 
 @pytest.mark.parametrize("end", [[2.0, 4.0], [-1.0, -2.0], [0.0, 0.0], [1.0 + 1e-6, 2.0]])
 def test_slerp_is_the_straight_line_where_there_is_no_single_arc(end):
     start, end = torch.tensor([[1.0, 2.0]]), torch.tensor([end])
-    point = models.slerp(start, end, 0.25)
+    point = latents.slerp(start, end, 0.25)
     torch.testing.assert_close(point, 0.75 * start + 0.25 * end, atol=1e-5, rtol=1e-5)
 
 
 def test_slerp_takes_a_share_for_each_item():
     start, end = torch.randn(3, 6, 1), torch.randn(3, 6, 1)
     shares = torch.tensor([0.0, 0.4, 1.0]).reshape(3, 1, 1)
-    points = models.slerp(start, end, shares)
+    points = latents.slerp(start, end, shares)
     for i, share in enumerate((0.0, 0.4, 1.0)):
         torch.testing.assert_close(
-            points[i : i + 1], models.slerp(start[i : i + 1], end[i : i + 1], share)
+            points[i : i + 1], latents.slerp(start[i : i + 1], end[i : i + 1], share)
         )

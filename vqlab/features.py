@@ -287,34 +287,18 @@ class Front:
         """
         power = torch.pow(10.0, F.pad(db, (self._edge, self._edge), mode="replicate") / 10)
         power = power.clamp(max=1e9)  # a wild network's decibels must not overflow
-        if self.mel:
-            return self._from_mel(power)
-        magnitude = F.pad(power, (0, 0, 0, 1)).sqrt()
-        if self.inversion == "gradient":
-            return inversion.gradient(
-                magnitude,
-                self.config,
-                n_iter=self.iterations,
-                length=self.samples,
-                normalize=True,
-            )
-        return inversion.griffin_lim(
-            magnitude, self.config, n_iter=self.iterations, length=self.samples
-        )
-
-    def _from_mel(self, power: Tensor) -> Tensor:
-        if self.inversion == "gradient":  # from noise it ends in nothing: start near the goal
-            start = inversion.mel_to_audio(power, self.config, length=self.samples)
-            return inversion.gradient(
-                spectral.to_db(power),
-                self.config,
-                kind="log_mel",
-                n_iter=self.iterations,
-                init=start,
-            )
-        return inversion.mel_to_audio(
-            power, self.config, length=self.samples, n_iter=self.iterations
-        )
+        options: dict[str, Any] = {"length": self.samples, "n_iter": self.iterations}
+        if not self.mel:
+            magnitude = F.pad(power, (0, 0, 0, 1)).sqrt()
+            if self.inversion == "gradient":
+                return inversion.gradient(magnitude, self.config, normalize=True, **options)
+            return inversion.griffin_lim(magnitude, self.config, **options)
+        if self.inversion == "griffin_lim":
+            return inversion.mel_to_audio(power, self.config, **options)
+        # From noise it ends in nothing: start near the goal.
+        start = inversion.mel_to_audio(power, self.config, length=self.samples)
+        db = spectral.to_db(power)
+        return inversion.gradient(db, self.config, kind="log_mel", init=start, **options)
 
 
 def scale(db: Tensor, low: Tensor, high: Tensor) -> Pictures:
@@ -353,9 +337,3 @@ def sharpen(x: Tensor, contrast: float) -> Tensor:
     rows = x.transpose(1, 2)  # (batch, frames, n_mels)
     around = F.pad(rows, (4, 4), mode="replicate").unfold(2, 9, 1).mean(dim=-1)
     return x + contrast * (x - around.transpose(1, 2))
-
-
-def tutorial_features() -> Features:
-    """The tutorial's front end: mel power, 1024-point window, hop 512, 128 HTK bands, 128 x 32."""
-    config = MelConfig(n_fft=1024, hop_length=512, n_mels=128, scale="htk", norm=None)
-    return Features(config, scale="power", picture=True)

@@ -15,19 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import processes
-from .networks import (
-    BesideLinear,
-    Decoder1d,
-    Decoder2d,
-    Encoder1d,
-    Encoder2d,
-    TutorialDecoder,
-    TutorialEncoder,
-)
+from . import networks, processes
 from .quantize import (
     Bottleneck,
     FiniteScalarQuantizer,
@@ -153,27 +143,6 @@ class VariableDepth(Autoencoder):
         self.bottleneck.start(self.encoder(x))
 
 
-def slerp(start: Tensor, end: Tensor, share: float | Tensor, *, dim: int = 1) -> Tensor:
-    """Spherical interpolation: the point at `share` of the arc from `start` to `end`.
-
-    The vectors lie along axis `dim` (1 in `z (batch, dim, *positions)`); `share` goes from 0
-    to 1 and may be a tensor that broadcasts. Between vectors of one length the length stays, which
-    on a straight line it does not (Shoemake 1985; between latents: White 2016, Hansen Vedal 2019).
-    Where no single arc leads over, because a vector is zero or the two point the same or opposite
-    ways, it is the straight line.
-    """
-    u, v = F.normalize(start, dim=dim), F.normalize(end, dim=dim)
-    lengths = (u - v).norm(dim=dim, keepdim=True), (u + v).norm(dim=dim, keepdim=True)
-    angle = 2 * torch.atan2(*lengths)  # in radians; unlike arccos, exact for small angles too
-    sine = angle.sin()
-    zero = (start.norm(dim=dim, keepdim=True) == 0) | (end.norm(dim=dim, keepdim=True) == 0)
-    straight = zero | (sine.abs() < 1e-4)
-    safe = torch.where(straight, torch.ones_like(sine), sine)
-    a = torch.where(straight, 1 - share + 0 * sine, ((1 - share) * angle).sin() / safe)
-    b = torch.where(straight, share + 0 * sine, (share * angle).sin() / safe)
-    return a * start + b * end
-
-
 def loudness(x: Tensor, stride: int) -> Tensor:
     """How loud each position is: `x (batch, n_mels, frames)` to `(batch, frames / stride)`.
 
@@ -207,9 +176,9 @@ def speech(
     """
     quantizer |= {"dropout": dropout, "restart_below": restart_below}
     return Autoencoder(
-        Encoder1d(n_mels, dim, width=width, stride=stride),
+        networks.Encoder1d(n_mels, dim, width=width, stride=stride),
         ResidualQuantizer(dim, codebook_size, stages, **quantizer),
-        Decoder1d(dim, n_mels, width=width, stride=stride, blocks=decoder_blocks),
+        networks.Decoder1d(dim, n_mels, width=width, stride=stride, blocks=decoder_blocks),
     )
 
 
@@ -235,16 +204,16 @@ def variable_speech(
     a larger decoder, part of it at the rate of the frames.
     """
     quantizer |= {"dropout": dropout, "beta": beta, "restart_below": restart_below}
-    encoder = Encoder1d(n_mels, dim, width=width, stride=stride, blocks=encoder_blocks)
-    decoder = Decoder1d(
+    encoder = networks.Encoder1d(n_mels, dim, width=width, stride=stride, blocks=encoder_blocks)
+    decoder = networks.Decoder1d(
         dim, n_mels, width=width, stride=stride, blocks=decoder_blocks, fine_blocks=fine_blocks
     )
     into = nn.Conv1d(n_mels, dim, stride, stride=stride)
     back = nn.ConvTranspose1d(dim, n_mels, stride, stride=stride)
     return VariableDepth(
-        BesideLinear(encoder, into, stride),
+        networks.BesideLinear(encoder, into, stride),
         ResidualQuantizer(dim, codebook_size, stages, **quantizer),
-        BesideLinear(decoder, back, stride),
+        networks.BesideLinear(decoder, back, stride),
     )
 
 
@@ -256,7 +225,7 @@ def tutorial(*, published: bool = False) -> Autoencoder:
     """
     quantizer = WrongAxesVectorQuantizer if published else VectorQuantizer
     bottleneck = quantizer(256, 512, beta=0.25, decay=0.999, kmeans_start=False, restart_below=0.0)
-    return Autoencoder(TutorialEncoder(), bottleneck, TutorialDecoder())
+    return Autoencoder(networks.TutorialEncoder(), bottleneck, networks.TutorialDecoder())
 
 
 def thesis(
@@ -272,9 +241,9 @@ def thesis(
     if bottleneck is None:
         bottleneck = VectorQuantizer(10, 512, kmeans_start=False, restart_below=0.0)
     model = Autoencoder(
-        Encoder2d(channels, bottleneck.channels, units=units),
+        networks.Encoder2d(channels, bottleneck.channels, units=units),
         bottleneck,
-        Decoder2d(bottleneck.dim, channels, units=units),
+        networks.Decoder2d(bottleneck.dim, channels, units=units),
     )
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
@@ -298,9 +267,11 @@ def frames(
     """
     made = bottleneck_of(**bottleneck)
     return Autoencoder(
-        Encoder1d(channels, made.channels, width=width, stride=stride, blocks=encoder_blocks),
+        networks.Encoder1d(
+            channels, made.channels, width=width, stride=stride, blocks=encoder_blocks
+        ),
         made,
-        Decoder1d(made.dim, channels, width=width, stride=stride, blocks=decoder_blocks),
+        networks.Decoder1d(made.dim, channels, width=width, stride=stride, blocks=decoder_blocks),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqlab import models
+from vqlab.lessons import latents
 from vqlab.lessons.exercise import Exercise, value_of
 
 # --- 04-pca: x (n, d), D -> (n, d) ----------------------------------------------------------------
@@ -145,7 +145,7 @@ reparametrise = Exercise(
 
 
 def _slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
-    return models.slerp(a, b, t, dim=0)
+    return latents.slerp(a, b, t, dim=0)
 
 
 def _angle(a: Tensor, b: Tensor) -> Tensor:
