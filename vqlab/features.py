@@ -45,8 +45,8 @@ class Block(NamedTuple):
 class Features:
     """Mel frames as a network takes them.
 
-    `scale` "db" gives normalised decibels, `(db - mean) / std`; "power" gives mel power as it
-    is, which is what the tutorial trains on. `picture` adds a channel axis for 2-D networks.
+    scale   : "db", normalised decibels `(db - mean) / std`, or "power", as the tutorial has it
+    picture : adds a channel axis for 2-D networks
     """
 
     config: MelConfig = field(default_factory=lambda: MelConfig(hop_length=160))
@@ -110,11 +110,9 @@ class Features:
         )
 
     def analyse(self, waveform: Tensor) -> Tensor:
-        """Frames of `waveform (batch, samples)`: one per started hop.
+        """Frames `(batch, n_mels, frames)` of `waveform (batch, samples)`: one per started hop.
 
-        Returns `(batch, n_mels, frames)`, or `(batch, 1, n_mels, frames)` for pictures, with
-        `frames = ceil(samples / hop_length)`: the frame centred on the very end is left out, so
-        that one second at 100 frames per second is 100 frames, not 101.
+        The frame centred on the very end is left out, so that one second is 100 frames, not 101.
         """
         power = spectral.mel(waveform, self.config)[..., : self.frames(waveform.shape[-1])]
         x = power if self.scale == "power" else (spectral.to_db(power) - self.mean) / self.std
@@ -134,11 +132,11 @@ class Features:
     def synthesise(
         self, x: Tensor, samples: int, *, n_iter: int = 32, first_frame: int = 0
     ) -> Tensor:
-        """Waveform `(batch, samples)` of frames `x`: mel to linear, then fast Griffin-Lim.
+        """Waveform `(batch, samples)` of frames `x`, the first at `first_frame` of a longer sound.
 
-        `first_frame` is the place of the first in a longer sound. Each frame's phases start at
-        random, but by its place always the same; and a step of Griffin-Lim reaches no farther than
-        a window. So what is some windows away from a cut comes out as in the whole sound.
+        Each frame's phases start at random, but by its place always the same; and a step of
+        Griffin-Lim reaches no farther than a window. So what is some windows away from a cut comes
+        out as in the whole sound.
         """
         power = self.power(x)
         missing = samples // self.config.hop_length + 1 - power.shape[-1]
@@ -153,16 +151,13 @@ class Features:
         return (spectral.to_db(self.power(x)) - spectral.to_db(self.power(y))).abs().mean()
 
     def fitted(self, waveforms: Tensor | Sequence[Tensor]) -> Features:
-        """The same features with `mean` and `std` measured on `waveforms`, n of one length.
-
-        About 500 of them, evenly spaced, are enough.
-        """
+        """The same features with `mean` and `std` measured on `waveforms`, n of one length."""
         if self.scale == "power":
             return self
-        step = max(1, len(waveforms) // 500)
+        step = max(1, len(waveforms) // 500)  # about 500, evenly spaced, are enough
         some = torch.stack([waveforms[i] for i in range(0, len(waveforms), step)])
         db = spectral.log_mel(some, self.config)
-        return Features(self.config, self.scale, float(db.mean()), float(db.std()), self.picture)
+        return replace(self, mean=float(db.mean()), std=float(db.std()))
 
 
 class Pictures(NamedTuple):

@@ -43,10 +43,11 @@ def griffin_lim(
 ) -> Tensor:
     """Waveform whose STFT has nearly this magnitude (Griffin & Lim 1984; Perraudin et al. 2013).
 
-    `momentum` is Perraudin's alpha: 0 is the plain algorithm, 0.99 the fast one. The phase starts
-    at random; every sound of a batch gets the same start, and so the result it gets alone.
+    The phase starts at random; every sound of a batch gets the same start, and so the result it
+    gets alone.
 
     magnitude : Tensor (..., bins, frames), not below 0 (no power, no decibels)
+    momentum  : Perraudin's alpha; 0 is the plain algorithm, 0.99 the fast one
     length    : samples wanted, (frames - 1) * hop_length ... frames * hop_length - 1; without it
                 the lower of these
     phase     : Tensor (bins, frames), radians to start from; None draws them at random by `seed`

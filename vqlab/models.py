@@ -41,8 +41,7 @@ class Gaussian(Bottleneck):
     The encoder gives `2 * dim` channels, mean and log-variance. In training a sample is drawn
     with the reparametrisation `z = mean + std * noise`; in evaluation the mean is used.
     `loss` is `beta` times the divergence KL(N(mean, std²) || N(0, 1)), summed over channels and
-    positions and averaged over the batch (Kingma and Welling 2014, appendix B). With several
-    processes (`vqlab.processes`) the noise is what one would draw for the whole batch.
+    positions and averaged over the batch (Kingma and Welling 2014, appendix B).
     """
 
     def __init__(self, dim: int, *, beta: float = 1.0) -> None:
@@ -68,11 +67,7 @@ class Gaussian(Bottleneck):
 
 
 class Autoencoder(nn.Module):
-    """`encoder`, `bottleneck` and `decoder` in a row.
-
-    Calling it returns `(reconstruction, quantized)`: the decoder's output, in the shape of the
-    input, and the bottleneck's record.
-    """
+    """`encoder`, `bottleneck` and `decoder` in a row; returns what comes out, and the record."""
 
     encoder: Any
     bottleneck: Bottleneck
@@ -95,10 +90,7 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def codes(self, x: Tensor) -> Tensor:
-        """Codes of `x`: int64 `(batch, stages, *positions)`.
-
-        Raises `ValueError` if the bottleneck has no codes (autoencoder, VAE).
-        """
+        """Codes of `x`: int64 `(batch, stages, *positions)`; ValueError where there are none."""
         return self.bottleneck.encode(self.encoder(x))
 
     @torch.no_grad()
@@ -108,10 +100,7 @@ class Autoencoder(nn.Module):
 
 
 class VariableDepth(Autoencoder):
-    """An autoencoder of mel frames whose residual quantiser gives loud positions more stages.
-
-    Takes normalised log-mel `(batch, n_mels, frames)`.
-    """
+    """An autoencoder of log-mel `(batch, n_mels, frames)` that gives loud positions more stages."""
 
     bottleneck: ResidualQuantizer
 
@@ -170,9 +159,8 @@ def speech(
 ) -> Autoencoder:
     """The model that the notebooks build: log-mel frames, one dimension, residual quantiser.
 
-    Takes and returns normalised log-mel `(batch, n_mels, frames)`. `dropout` is the quantiser
-    dropout: because of it the same weights work with fewer stages, that is at lower rates. A code
-    below a fifth of its fair share is put elsewhere: early, so that all are in use.
+    Takes and returns normalised log-mel `(batch, n_mels, frames)`. Because of `dropout`, the
+    quantiser's, the same weights work with fewer stages, that is at lower rates.
     """
     quantizer |= {"dropout": dropout, "restart_below": restart_below}
     return Autoencoder(
@@ -233,10 +221,9 @@ def thesis(
 ) -> Autoencoder:
     """The thesis's model for pictures `(batch, channels, height, width)`, 512 x 512 in it.
 
-    `bottleneck` defaults to its vector quantiser with D = 10, K = 512, decay 0.99 and β = 0.25,
-    no k-means start and no restart; `Identity(D)` and `Gaussian(D)` make its autoencoder and
-    its VAE. Weights start from a normal distribution cut off at two deviations of 0.02 (Hansen
-    Vedal 2019).
+    `bottleneck` defaults to its vector quantiser; `Identity(D)` and `Gaussian(D)` make its
+    autoencoder and its VAE. Weights start from a normal distribution cut off at two deviations of
+    0.02 (Hansen Vedal 2019).
     """
     if bottleneck is None:
         bottleneck = VectorQuantizer(10, 512, kmeans_start=False, restart_below=0.0)
@@ -261,10 +248,7 @@ def frames(
     encoder_blocks: int = 2,
     decoder_blocks: int = 4,
 ) -> Autoencoder:
-    """A model of frames with any bottleneck (see `bottleneck_of`): convolutions along time.
-
-    Takes and returns `(batch, channels, frames)`; a spectrogram's rows are its channels.
-    """
+    """A model of frames `(batch, channels, frames)` with any bottleneck (see `bottleneck_of`)."""
     made = bottleneck_of(**bottleneck)
     return Autoencoder(
         networks.Encoder1d(

@@ -38,11 +38,7 @@ class ConvNextBlock(nn.Module):
 
 
 class Encoder1d(nn.Sequential):
-    """Frames of `channels` values to vectors of `dim`, `stride` times fewer of them.
-
-    Takes `(batch, channels, frames)`, `frames` a multiple of `stride`; returns
-    `(batch, dim, frames / stride)`.
-    """
+    """Frames `(batch, channels, n * stride)` to vectors `(batch, dim, n)`."""
 
     def __init__(
         self, channels: int, dim: int, *, width: int = 256, stride: int = 2, blocks: int = 2
@@ -58,9 +54,8 @@ class Encoder1d(nn.Sequential):
 
 
 class Decoder1d(nn.Sequential):
-    """Vectors of `dim` back to `stride` times as many frames of `channels` values.
+    """Vectors `(batch, dim, n)` back to frames `(batch, channels, n * stride)`.
 
-    Takes `(batch, dim, positions)`; returns `(batch, channels, positions * stride)`.
     `blocks` work at the rate of the codes, `fine_blocks` at that of the frames.
     """
 
@@ -124,11 +119,9 @@ def residual_block2d(width: int) -> Residual:
 
 
 class Encoder2d(nn.Sequential):
-    """A picture to a grid of vectors four times smaller each way.
+    """A picture `(batch, channels, 4h, 4w)` to vectors `(batch, dim, h, w)`.
 
-    Takes `(batch, channels, height, width)`, both multiples of 4; returns
-    `(batch, dim, height / 4, width / 4)`. Two 4 x 4 convolutions of stride 2 and two residual
-    blocks (van den Oord et al. 2017; Hansen Vedal 2019).
+    As van den Oord et al. 2017 and Hansen Vedal 2019 have it.
     """
 
     stride = 4
@@ -164,11 +157,7 @@ class Decoder2d(nn.Sequential):
 
 
 class TutorialEncoder(nn.Sequential):
-    """The tutorial's encoder: `(batch, 1, 128, 32)` mel power to `(batch, 256, 32, 8)`.
-
-    Two 4 x 4 convolutions of stride 2, then a 3 x 3 and a 1 x 1 residual one, batch
-    normalisation after each.
-    """
+    """The tutorial's encoder: `(batch, 1, 128, 32)` mel power to `(batch, 256, 32, 8)`."""
 
     stride = 4
 

@@ -39,10 +39,10 @@ _place = _Place()
 
 
 def start() -> None:
-    """Join the other processes that `torchrun` or `accelerate launch` started; alone, do nothing.
+    """Join the other processes that a launcher started; alone, do nothing.
 
-    Reads RANK, WORLD_SIZE and LOCAL_RANK from the environment. Tensors on the CPU go through gloo,
-    those on NVIDIA GPUs through NCCL; "cuda" then means this process's own GPU.
+    Tensors on the CPU go through gloo, those on NVIDIA GPUs through NCCL; "cuda" then means this
+    process's own GPU.
     """
     global _place
     size = int(os.environ.get("WORLD_SIZE", "1"))

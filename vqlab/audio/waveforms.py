@@ -33,9 +33,6 @@ _SHORTEST = 1000  # samples; of a shorter sound the mean may be half a swing
 def one_sound(waveform: Any, name: str = "the waveform", *, highest: float = math.inf) -> Tensor:
     """`waveform` as one sound `(samples,)` of floats on the CPU; float64 stays float64.
 
-    waveform : Tensor or array (samples,), in [-1, 1]
-    name : what to call it in a message
-
     Raises ValueError for another shape, no samples, integers, samples that are not numbers, and a
     peak above `highest`.
     """
@@ -156,10 +153,7 @@ def resampled(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int) -> Ite
 
 
 def level(waveform: Tensor) -> float:
-    """RMS level in dBFS: 0 for a square wave at full scale, -3 for a sine, -inf for silence.
-
-    waveform : Tensor of any shape; all samples count
-    """
+    """RMS of all samples in dBFS: 0 for a full-scale square wave, -3 for a sine; silence: -inf."""
     if waveform.numel() == 0:
         return -math.inf
     power = float(waveform.detach().cpu().double().square().mean())

@@ -19,12 +19,10 @@ from .waveforms import check_rate, one_sound
 
 
 def save(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
-    """Write a mono sound as 16-bit WAV or FLAC (by the suffix of `path`).
+    """Write a sound `(samples,)` in [-1, 1] as 16-bit WAV or FLAC, by the suffix of `path`.
 
-    Readers see the old file or the whole new one. Warns, with the peak, when samples outside
-    [-1, 1] were cut, and of a link, whose target is written.
-
-    waveform : Tensor (samples,), in [-1, 1]
+    Warns, with the peak, when samples outside [-1, 1] were cut, and of a link, whose target is
+    written.
 
     Raises ValueError for another suffix, shape or rate, or samples that are not numbers, and
     OSError where the file cannot be written (no such folder, a full disk).
