@@ -116,8 +116,8 @@ def filter_bank(config: MelConfig) -> Tensor:
     returns : float32 Tensor (n_mels, n_fft // 2 + 1) on the CPU
     """
     # n_mels triangles need n_mels + 2 corners, equally spaced on the mel scale.
-    ends = hz_to_mel([config.f_min, config.f_max], config.scale)
-    corners = mel_to_hz(np.linspace(*ends, config.n_mels + 2), config.scale)
+    first, last = hz_to_mel([config.f_min, config.f_max], config.scale)
+    corners = mel_to_hz(np.linspace(first, last, config.n_mels + 2), config.scale)
     bins = np.arange(config.bins) * config.sample_rate / config.n_fft
     low, centre, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
     rising, falling = (bins - low) / (centre - low), (high - bins) / (high - centre)

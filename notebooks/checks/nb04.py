@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from vqlab.lessons.latents import slerp as arc
 
-from vqlab.lessons import latents
 from vqlab.lessons.exercise import Exercise, value_of
 
 # --- 04-pca: x (n, d), D -> (n, d) ----------------------------------------------------------------
@@ -145,7 +145,7 @@ reparametrise = Exercise(
 
 
 def _slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
-    return latents.slerp(a, b, t, dim=0)
+    return arc(a, b, t, dim=0)
 
 
 def _angle(a: Tensor, b: Tensor) -> Tensor:
