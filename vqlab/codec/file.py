@@ -60,7 +60,7 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         tensors, metadata = load_tensors(path)
         described = json.loads(metadata["codec"])
         recipe = Recipe(**described["recipe"])
-        check_numbers(described, "level_db", "contrast")
+        check_numbers(described, ("level_db", "contrast"), -1000, 1000)
         features = _features(described["features"])
         tables = {name: tensors.pop(name) for name in [*tensors] if name.startswith(_TABLES)}
         model = plan(recipe, tensors)
@@ -81,10 +81,8 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def _features(described: dict[str, Any]) -> Features | Front:
     """The features of a description; numbers that no sound needs are refused before they cost."""
     numbers = described["config"] | described
-    for name in ("n_fft", "hop_length", "n_mels", "frames", "iterations", "sample_rate"):
-        value = numbers.get(name) or 0  # rows of frequency bins have no n_mels
-        if isinstance(value, bool) or not 0 <= value <= 100_000:
-            raise ValueError(f"its description says {name} = {value!r}")
+    sizes = ("n_fft", "hop_length", "n_mels", "frames", "iterations", "sample_rate")
+    check_numbers(numbers, sizes, 0, 100_000)
     if numbers["n_fft"] * (numbers.get("n_mels") or 0) > 2**23:  # the filter bank, in memory
         raise ValueError("its description says more frequencies times bands than any sound needs")
     kind = Front if "frames" in described else Features
@@ -94,12 +92,12 @@ def _features(described: dict[str, Any]) -> Features | Front:
     return features
 
 
-def check_numbers(described: dict[str, Any], *names: str) -> None:
-    """Raise `ValueError` for one that is no finite number of a size that sound has."""
+def check_numbers(described: dict[str, Any], names: Sequence[str], low: float, high: float) -> None:
+    """Raise `ValueError` for a value that is there and no number from `low` to `high`."""
     for name in names:
         value = described.get(name)
         good = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (good and abs(value) <= 1000):
+        if value is not None and not (good and low <= value <= high):
             raise ValueError(f"its description says {name} = {value!r}")
 
 
