@@ -13,7 +13,7 @@ from vqlab.lessons import own_file
 SECTIONS = ("What you will hear", "What you will be able to do", "Recap", "Symbols", "Sources")
 PACKAGE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "vqlab").rglob("*.py"))
 
-WITH_PIECES = ("01", "05")  # those in which she builds her own codec
+WITH_PIECES = ("01", "02", "05")  # those in which she builds her own codec
 
 each = pytest.mark.parametrize("number", NUMBERS)
 each_with_pieces = pytest.mark.parametrize("number", WITH_PIECES)
@@ -157,7 +157,7 @@ def test_cells_that_set_up_or_only_draw_are_folded_here_and_in_colab(number):
         folded = meta.get("jupyter", {}).get("source_hidden", False)
         assert folded == (meta.get("cellView") == "form")
         assert not folded or source.startswith("# @title ") or "bootstrap" in meta.get("tags", [])
-        assert folded or "plots.show(" not in source, cell["id"]
+        assert folded or "plots.show(" not in source or "librosa." in source, cell["id"]
 
 
 @each

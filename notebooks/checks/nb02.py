@@ -1,256 +1,136 @@
-"""The exercises of notebook 02: frames, RMS, decibels, the mel scale, the filter bank.
+"""The optional exercises of notebook 02: a Fourier transform, and the cosines of MFCC.
 
 Each entry is data: a probe on small fixed numbers, the reference, the mistakes people make with
-the hint that fits each, and general hints. The inputs are chosen so that mistakes do not hide: the
-last frame is incomplete, rows have a mean, powers lie on, above and under the floor, and power
-and filters are square, so that a product in the wrong order raises nothing.
+the hint that fits each, and general hints. Its core exercises, `stft`, `mel_filters` and `log_mel`,
+are pieces of the codec and stand in `own_sound`.
 
 Notebook: 02
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from vqlab import spectral
 from vqlab.lessons.exercise import Exercise, value_of
 
-# --- 02-frames: (samples,), frame_length, hop_length -> (n, frame_length) -------------------------
+# --- 02-fourier: (N,) -> complex (N // 2 + 1,) ----------------------------------------------------
+
+_frame = torch.tensor([0.3, -0.5, 0.9, 0.2, -0.7, 0.4, 0.8, -0.1])
 
 
-def _pieces(x: Tensor, frame: int, hop: int) -> Tensor:
-    return x.unfold(0, frame, hop)
+def _waves(
+    turns: float = 1.0, sign: float = -1.0, last: int = 1, first: int = 0, scale=lambda n: 1
+):
+    """turns : of the wave of bin 1 in a frame; last : bins beyond N // 2; scale : of the sum."""
 
-
-frames = Exercise(
-    probe=value_of(torch.arange(13.0) + 1, 4, 3),  # 4 frames; a fifth would lack 3 samples
-    right=_pieces,
-    mistakes=(
-        (
-            lambda x, frame, hop: x[: len(x) // frame * frame].reshape(-1, frame),
-            "these frames lie side by side, as if the hop were the frame's length. Frame i begins "
-            "at sample i * hop_length.",
-        ),
-        (
-            lambda x, frame, hop: _pieces(x, frame, hop)[:-1],
-            "the last complete frame is missing: n is (samples - frame_length) // hop_length + 1.",
-        ),
-        (
-            lambda x, frame, hop: _pieces(F.pad(x, (0, frame)), frame, hop)[: -(-len(x) // hop)],
-            "there are frames at the end that had to be filled with zeros; leave out what is not "
-            "complete.",
-        ),
-        (lambda x, frame, hop: _pieces(x, frame, hop).T, "a frame is a row here, not a column."),
-        (
-            lambda x, frame, hop: _pieces(x, hop, frame),
-            "frame_length and hop_length have changed places.",
-        ),
-        (
-            lambda x, frame, hop: _pieces(x, frame, 1),
-            "a new frame begins at every sample; it should begin at every hop_length-th.",
-        ),
-    ),
-    hints=(
-        "Where does frame i begin, and which is the last sample it needs?",
-        "There are n = (samples - frame_length) // hop_length + 1 complete frames.",
-        "`torch.stack([waveform[s : s + frame_length] for s in starts])`; which starts?",
-    ),
-)
-
-# --- 02-rms: (n, frame_length) -> (n,) ------------------------------------------------------------
-
-rms = Exercise(
-    probe=value_of(torch.tensor([[1.0, -2.0, 3.0], [0.5, 0.5, 0.5], [-4.0, 0.0, 1.0]])),
-    right=lambda p: p.square().mean(dim=1).sqrt(),
-    mistakes=(
-        (lambda p: p.square().mean(dim=1), "the root is missing: this is the mean power."),
-        (
-            lambda p: p.square().sum(dim=1).sqrt(),
-            "you add the squares; take their mean, so that a longer frame is not a louder one.",
-        ),
-        (
-            lambda p: p.mean(dim=1).abs(),
-            "square before you take the mean: otherwise plus and minus cancel each other.",
-        ),
-        (lambda p: p.abs().mean(dim=1), "this is the mean of the absolute values, not of squares."),
-        (
-            lambda p: p.square().mean(dim=0).sqrt(),
-            "you go down the columns (dim 0); one number for each row is wanted (dim 1).",
-        ),
-        (lambda p: p.square().mean().sqrt(), "without `dim` you get one number for all frames."),
-        (lambda p: p.std(dim=1), "`std` takes the mean away first; here it stays in."),
-        (
-            lambda p: p.std(dim=1, correction=0),
-            "`std` takes the mean away first, with `correction=0` as well; here it stays in.",
-        ),
-    ),
-    hints=(
-        "Read the name backwards: square, mean, root.",
-        "`pieces.square()`, then `.mean(dim=1)`: along the row.",
-    ),
-)
-
-# --- 02-to-db: power, floor_db -> decibels --------------------------------------------------------
-
-
-def _with_two_floors(fn: Callable[..., Any]) -> dict[str, Any]:
-    power = torch.tensor([[1.0, 10.0, 0.5], [1e-3, 2e-8, 0.0]])
-    return {
-        "the result with a floor of -80 dB": fn(power.clone(), -80.0),
-        "the result with a floor of -60 dB": fn(power.clone(), -60.0),
-    }
-
-
-def _to_db(factor: float = 10.0, low: Callable[[float], float] = lambda floor: floor):
-    def fn(power: Tensor, floor_db: float = -80.0) -> Tensor:
-        return factor * power.clamp(min=10.0 ** (low(floor_db) / 10)).log10()
+    def fn(frame: Tensor) -> Tensor:
+        n = len(frame)
+        bins = torch.arange(first, n // 2 + last + first)
+        angle = 2 * math.pi * turns * bins[:, None] * torch.arange(n) / n
+        return torch.complex(angle.cos() @ frame, sign * angle.sin() @ frame) * scale(n)
 
     return fn
 
 
-to_db = Exercise(
-    probe=_with_two_floors,
-    right=_to_db(),
+def _exchanged(frame: Tensor) -> Tensor:
+    found = _waves()(frame)
+    return torch.complex(found.imag, found.real)
+
+
+fourier = Exercise(
+    probe=value_of(_frame),
+    right=_waves(),
     mistakes=(
+        (_waves(sign=1.0), "the sign of the sine is wrong: the bracket has *minus* i times sine."),
         (
-            lambda p, floor=-80.0: (20 * p.log10()).clamp(min=floor),
-            "20 log10 is for amplitudes. A power is squared already: 10 log10.",
+            _waves(last=0),
+            "the last bin, N / 2, is missing: k goes from 0 to N // 2, that are N // 2 + 1 bins.",
+        ),
+        (_waves(first=1), "k begins at 0: bin 0 is the sum of the samples."),
+        (
+            _waves(turns=0.5),
+            "your waves make k half turns in the frame: the angle is *2* pi k n / N.",
         ),
         (
-            _to_db(factor=20.0),
-            "20 log10 is for amplitudes. A power is squared already: 10 log10. (The floor moves "
-            "with it.)",
+            lambda frame: torch.fft.fft(frame),
+            "bins above N // 2 repeat the others, as the samples are real: stop at N // 2.",
         ),
         (
-            lambda p, floor=-80.0: (10 * p.log()).clamp(min=floor),
-            "`log` is the natural logarithm; decibels count powers of ten: `log10`.",
+            lambda frame: _waves()(frame).abs(),
+            "these are magnitudes; both parts are wanted: `torch.complex(real, imaginary)`.",
         ),
+        (_waves(scale=lambda n: 1 / n), "no scaling is wanted: the formula is a sum, no mean."),
         (
-            lambda p, floor=-80.0: p.log10().clamp(min=floor / 10),
-            "these are bels; a decibel is a tenth of a bel, so there are 10 times as many.",
+            _waves(scale=lambda n: n**-0.5),
+            "no scaling is wanted: leave `norm` out.",
         ),
+        (_exchanged, "real and imaginary part are exchanged: the cosine gives the real one."),
         (
-            lambda p, floor=-80.0: 10 * p.log10(),
-            "the floor is missing: a power of 0 gives minus infinity.",
-        ),
-        (
-            _to_db(low=lambda floor: -80.0),
-            "the floor is always -80 dB; take `floor_db`.",
-        ),
-        (
-            _to_db(low=lambda floor: floor / 2),
-            "the floor is too high: as a power it is 10 ** (floor_db / 10); 20 is for amplitudes.",
-        ),
-        (
-            lambda p, floor=-80.0: 10 * (p + 10 ** (floor / 10)).log10(),
-            "you add the floor to every power, which lifts the quiet ones; only what is under the "
-            "floor is raised.",
-        ),
-        (
-            lambda p, floor=-80.0: (10 * (p / p.max()).log10()).clamp(min=floor),
-            "the reference is the largest power here; it should be 1, for every sound the same.",
+            lambda frame: _waves()(frame).real,
+            "the sines are missing: a wave that begins elsewhere would not be found.",
         ),
     ),
     hints=(
-        "Two steps: the logarithm of a power ratio, and a bound from below.",
-        "`Tensor.clamp(min=...)` raises what is smaller; `10 * power.log10()` with reference 1.",
+        "Two tables, of cosines and of sines, with a row for each k; each times the frame.",
+        "`angle = 2 * math.pi * k[:, None] * n / N`; k goes to N // 2, n to N - 1, both from 0.",
+        "`torch.complex(torch.cos(angle) @ frame, -torch.sin(angle) @ frame)`.",
     ),
 )
 
-# --- 02-hz-to-mel: HTK's formula ------------------------------------------------------------------
+# --- 02-cosines: n_mfcc, n_mels -> (n_mfcc, n_mels) -----------------------------------------------
 
-_hz = torch.tensor([0.0, 60.0, 440.0, 1000.0, 7600.0])
 
-hz_to_mel = Exercise(
-    probe=value_of(_hz),
-    right=lambda f: 2595 * torch.log10(1 + f / 700),
+def _two_sizes(fn: Callable[..., Any]) -> dict[str, Any]:
+    return {f"cosines({q}, {m})": fn(q, m) for q, m in ((3, 5), (4, 4))}
+
+
+def _dct(half: float = 0.5, factor: float = 1.0, first: float = 0.5, other: float = 2.0):
+    def fn(n_mfcc: int, n_mels: int) -> Tensor:
+        q, m = torch.arange(n_mfcc)[:, None], torch.arange(n_mels)
+        rows = torch.cos(factor * math.pi * q * (m + half) / n_mels) * math.sqrt(other / n_mels)
+        rows[0] *= math.sqrt(first)
+        return rows
+
+    return fn
+
+
+cosines = Exercise(
+    probe=_two_sizes,
+    right=_dct(),
     mistakes=(
+        (_dct(first=1.0), "row 0 has another factor: the root of 1 / M, so that its length is 1."),
         (
-            lambda f: 2595 * torch.log(1 + f / 700),
-            "the number 2595 belongs to `log10`; with the natural `log` it would be 1127.",
+            _dct(half=0.0),
+            "the half is missing: band m stands at m + 1/2, the middle of its place.",
+        ),
+        (_dct(half=1.0), "bands are counted from 0: m + 1/2, not m + 1."),
+        (_dct(factor=2.0), "these are whole turns; row q holds q *half* turns: pi, not 2 pi."),
+        (
+            _dct(first=1.0, other=1.0),
+            "all rows have the factor of row 0; from row 1 on it is 2 / M.",
         ),
         (
-            lambda f: 1127 * torch.log10(1 + f / 700),
-            "the number 1127 belongs to the natural logarithm; with `log10` it is 2595.",
+            lambda q, m: _dct(first=1.0, other=float(m))(q, m),
+            "the factors a_q are missing: each row should have length 1.",
         ),
         (
-            lambda f: 2595 * torch.log10(f / 700),
-            "the 1 is missing: 1 + f / 700, so that 0 Hz is 0 mel.",
+            lambda q, m: _dct()(q, m).T,
+            "the axes are exchanged: a row for each coefficient, (n_mfcc, n_mels).",
         ),
         (
-            lambda f: 2595 * torch.log10((1 + f) / 700),
-            "only f is divided by 700, not the 1: check the brackets.",
-        ),
-        (
-            lambda f: torch.from_numpy(spectral.hz_to_mel(f.numpy(), "slaney")),
-            "this is Slaney's scale; HTK's is wanted.",
-        ),
-        (
-            lambda f: 700 * (10 ** (f / 2595) - 1),
-            "this is the way back, from mel to Hz.",
-        ),
-    ),
-    hints=("Write the left formula as it stands; `torch.log10` takes a tensor.",),
-)
-
-# --- 02-mel-power: power (bins, frames), filters (n_mels, bins) -> (n_mels, frames) ---------------
-
-_power = torch.tensor([[1.0, 2.0, 0.0], [4.0, 1.0, 3.0], [0.0, 5.0, 2.0]])
-_filters = torch.tensor([[1.0, 0.5, 0.0], [0.0, 0.25, 1.0], [0.0, 0.0, 2.0]])
-
-mel_power = Exercise(
-    probe=value_of(_power, _filters),
-    right=lambda power, filters: filters @ power,
-    mistakes=(
-        (
-            lambda power, filters: power @ filters,
-            "the order is reversed: (n_mels, bins) @ (bins, frames). Here both are square, so "
-            "nothing failed.",
-        ),
-        (
-            lambda power, filters: filters.T @ power,
-            "the filters are transposed: a row of them is a band already.",
-        ),
-        (
-            lambda power, filters: filters @ power.T,
-            "the power is transposed: its rows are bins already.",
-        ),
-        (
-            lambda power, filters: power.T @ filters.T,
-            "this is (frames, n_mels); bands are rows and frames are columns.",
-        ),
-        (
-            lambda power, filters: filters * power,
-            "`*` multiplies value by value; `@` multiplies and adds up.",
-        ),
-        (
-            lambda power, filters: filters @ power.sqrt(),
-            "you weigh magnitudes (square roots); weigh the power as it comes.",
-        ),
-        (
-            lambda power, filters: filters @ power / filters.sum(dim=1, keepdim=True),
-            "you divide by the sum of the weights; the norm is part of the filters already.",
-        ),
-        (
-            lambda power, filters: spectral.to_db(filters @ power),
-            "these are decibels; stop one step before the logarithm.",
+            lambda q, m: _dct(first=0.25, other=4.0)(q, m) * math.sqrt(m) / 2,
+            "the factors are *roots*: of 1 / M and of 2 / M.",
         ),
     ),
     hints=(
-        "A band is a weighted sum of bins, for each frame: a product of two matrices.",
-        "Which of the two has a row for each band? It stands on the left.",
+        "A column of the numbers q, a row of the numbers m: `q[:, None] * (m + 0.5)` is a table.",
+        "All rows times `math.sqrt(2 / n_mels)`; then row 0 divided by `math.sqrt(2)`.",
     ),
 )
 
-EXERCISES = {
-    "frames": frames,
-    "rms": rms,
-    "to-db": to_db,
-    "hz-to-mel": hz_to_mel,
-    "mel-power": mel_power,
-}
+EXERCISES = {"fourier": fourier, "cosines": cosines}

@@ -1,30 +1,24 @@
-"""Solutions to the exercises of notebook 02. Each function is named like its stub."""
+"""Solutions to the optional exercises of notebook 02. Each function is named like its stub.
+
+The core exercises are sections `02-stft`, `02-mel-filters` and `02-log-mel` of `my_codec.py`.
+"""
+
+import math
 
 import torch
 
 
-def frames(waveform, frame_length, hop_length):
-    """(samples,) -> (n, frame_length): frame i begins at sample i * hop_length."""
-    n = (len(waveform) - frame_length) // hop_length + 1
-    starts = [i * hop_length for i in range(n)]
-    return torch.stack([waveform[s : s + frame_length] for s in starts])
+def fourier(frame):
+    """(N,) -> complex (N // 2 + 1,): the discrete Fourier transform, from cosines and sines."""
+    N = len(frame)
+    n, k = torch.arange(N), torch.arange(N // 2 + 1)
+    angle = 2 * math.pi * (k[:, None] * n % N) / N  # (bins, N); whole turns taken away
+    return torch.complex(torch.cos(angle) @ frame, -torch.sin(angle) @ frame)
 
 
-def rms(pieces):
-    """(n, frame_length) -> (n,): square, mean, root."""
-    return pieces.square().mean(dim=1).sqrt()
-
-
-def to_db(power, floor_db=-80.0):
-    """10 log10 of the power; what is under the floor is raised to it first."""
-    return 10 * power.clamp(min=10 ** (floor_db / 10)).log10()
-
-
-def hz_to_mel(hz):
-    """HTK's formula."""
-    return 2595 * torch.log10(1 + hz / 700)
-
-
-def mel_power(power, filters):
-    """(n_mels, bins) @ (bins, frames): each band is a weighted sum of bins."""
-    return filters @ power
+def cosines(n_mfcc, n_mels):
+    """(n_mfcc, n_mels): row q holds q half turns of a cosine, scaled to length 1."""
+    q, m = torch.arange(n_mfcc)[:, None], torch.arange(n_mels)
+    rows = torch.cos(math.pi * q * (m + 0.5) / n_mels) * math.sqrt(2 / n_mels)
+    rows[0] /= math.sqrt(2)
+    return rows
