@@ -13,7 +13,7 @@ from tutorial import FEATURES as TUTORIAL
 import vqlab
 from vqlab import audio
 from vqlab.audio import loudest
-from vqlab.codec import Codec, Recipe, packing, shipped
+from vqlab.codec import Codec, Recipe, file, packing, shipped
 from vqlab.features import Features
 from vqlab.files import save_tensors
 from vqlab.metrics.codecs import score_rates
@@ -592,3 +592,23 @@ def test_an_identity_is_never_that_of_earlier_weights(variable, way):
         codec.identity()
         == Codec(codec.recipe, codec.features, model=codec.model, tables=codec.tables).identity()
     )
+
+
+def test_a_codebook_as_large_as_a_file_can_hold_comes_back_and_a_larger_one_is_refused(tmp_path):
+    def of(size):
+        options = {"n_mels": 16, "dim": 8, "codebook_size": size, "stages": 1, "width": 16}
+        features = Features(MelConfig(n_fft=256, n_mels=16))
+        return Codec(Recipe("speech", options | {"decoder_blocks": 1}), features)
+
+    torch.manual_seed(0)
+    codec = of(file.MOST_CODES)
+    (layer,) = codec.model.bottleneck.layers
+    layer.codebook.normal_()
+    layer.started.fill_(True)
+    codes, gain_db = codec.encode(0.1 * torch.randn(16000))
+    codes[0, 0, -1] = file.MOST_CODES - 1
+    back, *_ = codec.from_bytes(codec.to_bytes(codes, 16000, gain_db, 63))
+    assert torch.equal(back, codes)
+    of(file.MOST_CODES + 1).save(tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match="codebook_size = 65537"):
+        Codec.load(tmp_path / "a.safetensors")

@@ -353,12 +353,38 @@ def test_every_split_has_speakers_and_they_do_not_depend_on_order(speakers):
     assert held_out == 2 * max(1, round(len(speakers) / 10))
 
 
-def test_two_speakers_are_too_few_for_splits(tmp_path):
+def test_of_fewer_than_three_speakers_recordings_are_split_and_that_is_said(tmp_path):
     for name in ("0_ann_0.wav", "0_ann_1.wav", "0_bob_0.wav"):
         write(tmp_path / name, tone())
-    assert len(datasets.load("folder", "train", root=tmp_path)) == 3
-    with pytest.raises(ValueError, match="2 speakers.*split='all'"):
+    parts = [datasets.load("folder", s, root=tmp_path) for s in ("train", "validation", "test")]
+    assert sorted(part.entries[0].path.stem for part in parts) == ["0_ann_0", "0_ann_1", "0_bob_0"]
+    assert all(part.speakers[0] in ("ann", "bob") for part in parts)
+    assert all("recordings of one voice are in several splits" in p.remarks[0] for p in parts)
+    (tmp_path / "0_ann_0.wav").unlink()
+    with pytest.raises(ValueError, match="2 recordings, too few for a test split: add some"):
         datasets.load("folder", "test", root=tmp_path)
+
+
+def test_a_long_recording_gives_all_its_seconds(tmp_path):
+    for name, seconds in (("a", 5.5), ("b", 2.5), ("c", 0.5)):
+        write(tmp_path / f"{name}.wav", tone(seconds))
+    found = datasets.load("folder", "all", root=tmp_path)
+    assert [entry.start for entry in found.entries] == [0, 1, 2, 3, 4, None, None]
+    assert all(len(item.waveform) == RATE for item in found)
+    whole, _ = audio.load(tmp_path / "a.wav")
+    assert torch.equal(found[3].waveform, whole[3 * RATE : 4 * RATE])
+    assert "1 recording of at least 5 s cut into pieces of 1 s." in found.remarks
+    assert "1 recording of 2 to 5 s cropped to the loudest 1 s." in found.remarks
+    assert len(datasets.load("folder", "all", root=tmp_path, seconds=None)) == 3
+
+
+def test_a_folder_behind_a_link_is_read_and_a_circle_of_links_ends(tmp_path):
+    for place in ("set", "other"):
+        write(tmp_path / place / "a.wav", tone())
+    (tmp_path / "set" / "linked").symlink_to(tmp_path / "other")
+    (tmp_path / "other" / "back").symlink_to(tmp_path / "set")
+    found = datasets.load("folder", "all", root=tmp_path / "set")
+    assert found.labels == ["set", "linked"]
 
 
 def test_a_folder_without_sound_says_so(tmp_path):

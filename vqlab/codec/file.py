@@ -47,6 +47,8 @@ def find(path: str | Path) -> Path:
     return found[0]
 
 
+MOST_CODES = 65_536
+"""Of a codebook whose codes can be written down and read again."""
 NAME = "codec.safetensors"
 """The codec in the folder of its training."""
 
@@ -116,8 +118,8 @@ def plan(recipe: Recipe, weights: dict[str, Tensor]) -> Autoencoder:
         raise ValueError("its weights hold NaN or infinity")
     with torch.device("meta"):
         model = recipe.build()
-    if max(model.bottleneck.codebook_sizes, default=0) > 65_536:
-        raise ValueError("its codebooks have more codes than any saved codec's")
+    if max(model.bottleneck.codebook_sizes, default=0) > MOST_CODES:
+        raise ValueError(f"its codebooks have more than {MOST_CODES:,} codes")
     shapes = {name: tensor.shape for name, tensor in kept(model.state_dict()).items()}
     if shapes != {name: tensor.shape for name, tensor in kept(weights).items()}:
         raise ValueError("its weights do not fit its description")

@@ -88,7 +88,7 @@ def load(
         found = speech_commands.index_words(split, root=root, words=words)
     else:
         root = bundled("voices") if name == "voices" else root
-        found = folder.index(split, root=root, words=words)
+        found = folder.index(split, root=root, words=words, seconds=seconds)
     entries, classes, remarks = found
     if not entries:
         raise ValueError(

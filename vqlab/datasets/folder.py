@@ -19,11 +19,13 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from .. import files
-from .items import Entry, Found, choose, counted, header_oddities, sentence
+from .items import Entry, Found, choose, counted, header_oddities, pieces, sentence
 
 ENDINGS = frozenset(
     ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64".split()
 )
+
+_LONG = 5  # lengths of a clip, from which on a recording is not one word with silence around it
 
 # How well-known sets put the speaker into the file name (without its ending).
 _SPEAKER = (
@@ -34,14 +36,19 @@ _SPEAKER = (
 
 
 def index(
-    split: str, *, root: str | os.PathLike[str] | None, words: str | Sequence[str] | None
+    split: str,
+    *,
+    root: str | os.PathLike[str] | None,
+    words: str | Sequence[str] | None,
+    seconds: float | None,
 ) -> Found:
     """The clips of a split, the labels, and sentences on what was left out or is odd.
 
-    Every header is read: files that are no sound, and clips under 0.1 s, are left out and said.
+    Every header is read: files that are no sound, and clips under 0.1 s, are left out and said. A
+    recording of many times `seconds` is cut into pieces of that length.
 
     Raises FileNotFoundError when the folder is missing or holds no sound; ValueError for an unknown
-    label, and when there are too few speakers for splits.
+    label, and when there are too few recordings for splits.
     """
     folder = files.recordings_roots(root)[0]
     if not folder.is_dir():
@@ -50,9 +57,9 @@ def index(
         )
     odd: dict[str, list[Path]] = {"unreadable": [], "short": []}
     everything, others = [], Counter[str]()
-    for path in tqdm(sorted(folder.rglob("*")), "reading headers", delay=2, leave=False):
+    for path in tqdm(_files(folder), "reading headers", delay=2, leave=False):
         place = path.relative_to(folder)
-        if any(part.startswith(".") for part in place.parts) or not path.is_file():
+        if not path.is_file():
             continue
         if path.suffix.lower() not in ENDINGS:
             others[path.suffix.lower()] += 1
@@ -82,14 +89,49 @@ def index(
         )
     labels = {entry.label for entry in everything}
     chosen = choose(words, labels, "word", f"the folder {folder.name!r}")
-    part = split_of_speakers({entry.speaker for entry in everything})
-    refuse_too_few(folder, part, split, "speaker")
+    apart = [entry.speaker for entry in everything]
+    if len(set(apart)) < 3 and split != "all":
+        remarks.append("Fewer than three speakers: recordings of one voice are in several splits.")
+        apart = [entry.path.stem for entry in everything]
+    part = split_of_speakers(set(apart))
+    refuse_too_few(folder, part, split, "recording")
     entries = [
         entry
-        for entry in everything
-        if entry.label in chosen and split in ("all", part[entry.speaker])
+        for entry, name in zip(everything, apart, strict=True)
+        if entry.label in chosen and split in ("all", part[name])
     ]
+    if seconds is not None:
+        entries, said = _cut(entries, seconds)
+        remarks += said
     return entries, chosen, remarks
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files below a folder, those behind links to other folders too, each folder once."""
+    found, seen = [], {os.path.realpath(folder)}
+    for place, below, names in os.walk(folder, followlinks=True):
+        real = {name: os.path.realpath(os.path.join(place, name)) for name in below}
+        below[:] = [name for name in below if name[0] != "." and real[name] not in seen]
+        seen.update(real.values())
+        found += [Path(place, name) for name in names if name[0] != "."]
+    return sorted(found)
+
+
+def _cut(entries: list[Entry], seconds: float) -> tuple[list[Entry], list[str]]:
+    """Recordings of many lengths in pieces; others stay, to be cropped around their word."""
+    found: list[Entry] = []
+    long = cropped = 0
+    for entry in entries:
+        cut = pieces([entry], seconds)[0]
+        long += len(cut) >= _LONG
+        cropped += 2 <= len(cut) < _LONG
+        found += cut if len(cut) >= _LONG else [entry]
+    least = _LONG * seconds
+    said = {
+        f"of at least {least:g} s cut into pieces of {seconds:g} s.": long,
+        f"of {2 * seconds:g} to {least:g} s cropped to the loudest {seconds:g} s.": cropped,
+    }
+    return found, [f"{counted(n, 'recording')} {what}" for what, n in said.items() if n]
 
 
 def speaker(path: Path) -> str:
@@ -122,6 +164,6 @@ def refuse_too_few(folder: Path, part: dict[str, str], split: str, noun: str) ->
     """Raises ValueError where nobody is in the split."""
     if split in ("validation", "test") and split not in part.values():
         raise ValueError(
-            f"{folder} has {counted(len(part), noun)}, too few for a {split} split (three at "
-            "least). Use split='all'."
+            f"{folder} has {counted(len(part), noun)}, too few for a {split} split: add some, to "
+            "three at least (in Python, split='all' takes what there is)."
         )

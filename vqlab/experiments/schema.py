@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from ..codec.file import MOST_CODES
+
 
 def _listed(value: Any) -> Any:
     """One number or name stands for a list of one."""
@@ -21,8 +23,10 @@ def _listed(value: Any) -> Any:
 
 
 def _countable(levels: list[int]) -> list[int]:
-    if math.prod(levels) > 65_536:
-        raise ValueError(f"the levels {levels} make {math.prod(levels):,} codes, at most 65,536")
+    if math.prod(levels) > MOST_CODES:
+        raise ValueError(
+            f"the levels {levels} make {math.prod(levels):,} codes, at most {MOST_CODES:,}"
+        )
     return levels
 
 
@@ -214,7 +218,7 @@ class Vq(_Bottleneck):
 
     kind: Literal["vq"]
     D: Several[Annotated[int, Field(ge=1, le=4096)]]
-    K: Several[Annotated[int, Field(ge=2, le=65_536)]]
+    K: Several[Annotated[int, Field(ge=2, le=MOST_CODES)]]
     beta: Weight = 0.25
     decay: Share | None = 0.99
     start: Literal["uniform", "kmeans"] = "uniform"
