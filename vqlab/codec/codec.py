@@ -185,10 +185,7 @@ class Codec:
         return self.features.config.hop_length * self.model.stride
 
     def depth(self, first: Tensor, quality: int) -> Tensor:
-        """Number of stages that each position has at a `quality`, by its first stage's code.
-
-        `first` int64 of any shape; returns the same shape.
-        """
+        """Number of stages that each position has at a `quality`, by its first stage's code."""
         return self.model.bottleneck.depth(first, quality)
 
     def quality_for(self, waveform: Tensor | Spooled, kbps: float) -> int:

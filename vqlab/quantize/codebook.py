@@ -211,9 +211,9 @@ class WrongAxesVectorQuantizer(VectorQuantizer):
     """The layer with the axis mistake of a published tutorial, kept to be seen and heard.
 
     It reshapes (batch, dim, height, width) to (-1, dim) without moving the channel axis. Nothing
-    fails and the loss falls, but at height x width = dim each "vector" is the whole map of one
-    channel: the codes describe channels, not positions, and code (h, w) has nothing to do with the
-    sound at h, w. Compare with `VectorQuantizer`, which differs in these two lines only.
+    fails and the loss falls, but at height x width = dim (32 x 8 = 256 in the tutorial) each
+    "vector" is the whole map of one channel: the codes describe channels, not positions, and code
+    (h, w) has nothing to do with the sound at h, w.
     """
 
     _to_vectors = staticmethod(to_vectors_wrong_axes)

@@ -56,7 +56,7 @@ class Paths:
 
 
 class ResidualQuantizer(Bottleneck):
-    """Several codebooks in a row; each codes what those before it left over.
+    """Several codebooks in a row, and a depth that follows from the first.
 
     dim, codebook_size, options : of each stage's `VectorQuantizer`
     stages : number of codebooks; a position costs stages * log2(K) bits
@@ -72,8 +72,7 @@ class ResidualQuantizer(Bottleneck):
     Bitrate Residual Vector Quantization for Audio Coding"): silence needs few, a vowel many. Here
     the depth follows from the code of the first stage, which tells how loud a position is: `depth`
     says how, `loudness (K,)` is what was learned about each code, and a decoder that has the first
-    codes knows all depths. Codes that are left out are -1. `search` finds better codes than the
-    nearest of every stage, which `forward` and `encode` take.
+    codes knows all depths. Codes that are left out are -1.
     """
 
     beam = 8
@@ -181,10 +180,7 @@ class ResidualQuantizer(Bottleneck):
         return Quantized(out.to(z.dtype), codes, torch.stack(losses).sum(), means)
 
     def search(self, z: Tensor, depth: Tensor) -> Tensor:
-        """Codes (batch, stages, *positions) with sums nearer to z, as a rule, than greedy ones.
-
-        z (batch, dim, *positions); depth int64 (batch, *positions), -1 stands beyond it.
-        """
+        """Codes (batch, stages, *positions) of `paths` at `depth`, -1 beyond it."""
         return self.paths(z, depth).codes(depth)
 
     @torch.no_grad()

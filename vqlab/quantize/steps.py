@@ -33,9 +33,7 @@ def to_vectors(z: Tensor) -> Tensor:
 def to_vectors_wrong_axes(z: Tensor) -> Tensor:
     """The published mistake: (batch, dim, *positions) -> (n, dim) without moving the channel axis.
 
-    The number of elements always fits, so nothing ever fails. Where height x width = dim (32 x 8 =
-    256 in the tutorial this series starts from) each "vector" is one whole channel: all positions,
-    and one of the `dim` numbers that describe each. See `WrongAxesVectorQuantizer`.
+    The number of elements always fits, so nothing ever fails: see `WrongAxesVectorQuantizer`.
     """
     return z.reshape(-1, z.shape[1])
 

@@ -52,9 +52,7 @@ class CodebookStats:
     """Use of the codebooks over everything seen since `reset`, stage by stage.
 
     Call `update(codes)` for each batch of an epoch, then read `used`, `entropy_bits` and
-    `perplexity`. These are properties of the data set and the codebook and do not depend on the
-    batch size, in contrast to `batch_perplexity`: the mean of the perplexities of many small
-    batches stays small however well the codebook is used.
+    `perplexity`, which do not depend on the size of the batches, as `batch_perplexity` does.
     """
 
     def __init__(self, codebook_sizes: Sequence[int]) -> None:
