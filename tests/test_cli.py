@@ -311,6 +311,13 @@ def test_a_minus_is_standard_input_and_output(tmp_path, model):
     assert wav.stdout[:4] == b"RIFF" and b"1.00 s at 16000 Hz" in wav.stderr
     (tmp_path / "b.wav").write_bytes(wav.stdout)
     assert soundfile.info(tmp_path / "b.wav").frames == 16000
+    both = run("reconstruct", "-", "--model", model, "--kbps", "1", input=path.read_bytes())
+    assert both.stdout[:4] == b"RIFF" and b"1.00 s, from" in both.stderr
+    page = tmp_path / "page.html"
+    run("reconstruct", "-", page, "--model", model, input=path.read_bytes())
+    assert "standard input: 1.00 s" in page.read_text()
+    many = run("reconstruct", path, "-", "--model", model, "--kbps", "1", "2")
+    assert many.returncode == 2 and b"standard output.wav holds each model at one" in many.stderr
     bad = run("compress", "-", "-", "--model", model, input=b"no sound")
     assert bad.returncode == 2 and bad.stdout == b"" and b"standard input" in bad.stderr
 

@@ -181,31 +181,39 @@ def decompress(options: argparse.Namespace) -> None:
 
 def reconstruct(options: argparse.Namespace) -> None:
     """A sound file to what is heard of it: a page, one sound, or a folder of sounds."""
+    from ..listen import page as listening
+
+    streamed = (options.output or options.input) == STANDARD
+    name = "standard output.wav" if streamed else options.output
+    out = listening.destination(options.input, name, options.kbps)
+    with source(options.input) as sound:
+        told = _reconstructed(options, sound, out, STANDARD if streamed else out)
+        say(told, result=STANDARD if streamed else out)
+
+
+def _reconstructed(options: argparse.Namespace, sound: Path, out: Path, where: str | Path) -> str:
+    """Write what is heard of `sound`, in the form of `out`, to `where`; what to tell of it."""
     from ..experiments import folders
     from ..listen import page as listening
 
-    out = listening.destination(options.input, options.output, options.kbps)
     kbps = options.kbps[0] if options.kbps else None
     if not out.suffix:
         if out.exists() and not options.force:
             raise ValueError(f"{out} exists already: give another name, or -f to write into it")
-        heard = listening.folder(options.input, out, folders.codecs_in(options.model), kbps=kbps)
-        say(f"{out}: {', '.join(heard)}, each as .wav and .png")
-        return
+        heard = listening.folder(sound, out, folders.codecs_in(options.model), kbps=kbps)
+        return f"{out}: {', '.join(heard)}, each as .wav and .png"
     suffix = out.suffix.lower()
-    with result(out, suffix, read=options.input, force=options.force) as place:
+    with result(where, suffix, read=options.input, force=options.force) as place:
         if suffix == ".html":
-            codecs = folders.codecs_in(options.model)
-            page = listening.page(options.input, model=codecs, rates=options.kbps)
+            page = listening.page(sound, model=folders.codecs_in(options.model), rates=options.kbps)
             page.save(place)
             versions = [f"  {version.label}: {version.bits}" for version in page.versions]
-            say("\n".join([f"{out}: open it in a browser to listen to", *versions]))
-            return
+            return "\n".join([f"{out}: open it in a browser to listen to", *versions])
         if len(options.model) > 1:
             raise ValueError(f"{out} holds one sound: give one model, or a name that ends in .html")
-        data = shipped.compress(options.input, model=options.model[0], kbps=kbps)
+        data = shipped.compress(sound, model=options.model[0], kbps=kbps)
         seconds = shipped.decompress_to(data, place, model=options.model[0])
-    say(f"{out}: {seconds:.2f} s, from {len(data)} bytes")
+    return f"{out}: {seconds:.2f} s, from {len(data)} bytes"
 
 
 def info(options: argparse.Namespace) -> None:

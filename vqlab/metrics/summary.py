@@ -9,6 +9,7 @@ two clips of one speaker are not two independent observations.
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -153,7 +154,7 @@ def clips_from_list(
 
 
 def markdown_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """A table in Markdown: text as it is, numbers with their usual decimals, "–" for undefined.
+    """A table in Markdown: text escaped, numbers with their usual decimals, "–" for undefined.
 
     columns : key in the rows -> heading, in order
     rows    : values are text, numbers, None, or `Summary` ("mean [low, high]")
@@ -194,8 +195,8 @@ def _name(path: str | Path) -> str:
 
 
 def _cell(value: Any, key: str) -> str:
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str):  # names that people gave
+        return html.escape(" ".join(value.split()), quote=False).replace("|", r"\|")
     digits = DIGITS.get(key, 2)
     if isinstance(value, tuple):
         mean, low, high = value[:3]
