@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from vqlab.experiments.evaluate import COLUMNS
+
 Row = Mapping[str, Any]
 
 MODELS = {
@@ -34,12 +36,7 @@ MODELS = {
 }
 """Models of the table -> their names, in the order in which they are drawn."""
 
-_TEXTS = ("run", "dataset", "model")
-_NUMBERS = (
-    "D K stages seed parameters positions latent_bits seconds bits_per_second test_items sse db "
-    "stoi used perplexity epochs best_epoch validation_error train_seconds"
-).split()
-
+_TEXTS = ("grid", "run", "dataset", "model")
 _NEWER = ("stored_bits_per_second",)
 """Columns that tables of older versions lack."""
 
@@ -52,7 +49,7 @@ def read_table(path: str | Path) -> list[Row]:
     with open(path, encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or []
-        missing = [name for name in (*_TEXTS, *_NUMBERS) if name not in columns]
+        missing = [name for name in COLUMNS if name not in (*columns, "grid", *_NEWER)]
         if missing:
             raise ValueError(
                 f"{path} has no column {missing[0]!r}, so it is not an evaluation table; "
@@ -64,7 +61,7 @@ def read_table(path: str | Path) -> list[Row]:
 
 def _parsed(row: Mapping[str, str], where: str) -> Row:
     values: dict[str, Any] = dict(row)
-    for name in (*_NUMBERS, *_NEWER):
+    for name in [name for name in COLUMNS if name not in _TEXTS]:
         try:
             values[name] = float(row[name]) if row.get(name) else None
         except ValueError:

@@ -95,15 +95,15 @@ def write(grid: Grid) -> str:
 
 def _impossible(grid: Grid) -> Iterator[tuple[tuple, str]]:
     """What no single key shows: where, and a sentence on what does not go together."""
-    data, pictures, network = grid.dataset, grid.spectrogram, grid.network
+    data, seen, network, at = grid.dataset, grid.spectrogram, grid.network, "spectrogram"
     if [grid.training.epochs, grid.training.steps, grid.training.minutes].count(None) != 2:
         yield ("training",), "give one of epochs, steps and minutes in training"
     speech = network.kind in ("speech", "variable_speech")
-    if isinstance(data, ClipSet) or isinstance(pictures, MelFrames) or speech:
+    if isinstance(data, ClipSet) or isinstance(seen, MelFrames) or speech:
         yield from _impossible_clips(grid)
         return
     if isinstance(data, PictureSet):
-        for key in ("spectrogram", "sound"):
+        for key in (at, "sound"):
             if getattr(grid, key) is not None:
                 yield (key,), f"{data.name} holds pictures: leave {key} out"
         if network.kind == "frames":
@@ -111,54 +111,44 @@ def _impossible(grid: Grid) -> Iterator[tuple[tuple, str]]:
         return
     if data.name == "folder" and data.root is None:
         yield ("dataset", "name"), "'folder' needs root, the folder with the sound files"
-    if pictures is None or grid.sound is None:
-        key = "spectrogram" if pictures is None else "sound"
+    if seen is None or grid.sound is None:
+        key = at if seen is None else "sound"
         yield (), f"the section {key} is missing: the data set {data.name} holds sound"
         return
-    at, half, hop = "spectrogram", pictures.n_fft / 2, pictures.hop_length
+    half, hop, frames = seen.n_fft / 2, seen.hop_length, seen.frames
     if half % hop:
-        yield (
-            (at, "hop_length"),
-            f"hop_length is {hop}: it must divide n_fft / 2 = {half:g} without a rest",
-        )
+        allowed = f"it must divide n_fft / 2 = {half:g} without a rest"
+        yield (at, "hop_length"), f"hop_length is {hop}: {allowed}"
         return
-    mels = pictures.n_mels if isinstance(pictures, LogMel) else 1
+    mels = seen.n_mels if isinstance(seen, LogMel) else None
     try:
-        MelConfig(n_fft=pictures.n_fft, hop_length=hop, n_mels=mels)
+        MelConfig(n_fft=seen.n_fft, hop_length=hop, n_mels=mels or 1)
     except ValueError as error:
         yield (at, "n_mels" if "n_mels" in str(error) else "n_fft"), str(error).rstrip(".")
-    rows = mels if isinstance(pictures, LogMel) else int(half)
-    for name, size in (("rows", rows), ("frames", pictures.frames)):
+    for name, size in (("rows", mels or int(half)), ("frames", frames)):
         if network.kind == "pictures" and size % 4:
             yield (at, name), f"a picture of {size} {name} does not do: take a multiple of 4"
-    if network.kind == "frames" and pictures.frames % network.stride:
-        yield (
-            (at, "frames"),
-            f"frames is {pictures.frames}: it must be a multiple of the network's stride, "
-            f"{network.stride}",
-        )
+    if network.kind == "frames" and frames % network.stride:
+        allowed = f"it must be a multiple of the network's stride, {network.stride}"
+        yield (at, "frames"), f"frames is {frames}: {allowed}"
 
 
 def _impossible_clips(grid: Grid) -> Iterator[tuple[tuple, str]]:
     """The same of a codec for sound of any length."""
-    data, frames, network = grid.dataset, grid.spectrogram, grid.network
-    if not isinstance(data, ClipSet) or not isinstance(frames, MelFrames):
-        yield (
-            ("dataset", "name"),
-            "the data set 'clips' and the spectrogram 'mel_frames' go together",
-        )
+    data, seen, network = grid.dataset, grid.spectrogram, grid.network
+    if not isinstance(data, ClipSet) or not isinstance(seen, MelFrames):
+        said = "the data set 'clips' and the spectrogram 'mel_frames' go together"
+        yield ("dataset", "name"), said
         return
+    count = -(-SAMPLE_RATE // seen.hop_length)
     if network.kind == "pictures" or grid.sound is not None:
         yield ("network", "kind"), "mel_frames take no section sound and no network of pictures"
     elif network.kind != "frames" and any(one.kind != "rvq" for one in grid.bottlenecks):
         yield ("bottlenecks",), f"the network {network.kind!r} needs the bottleneck 'rvq'"
-    elif -(-SAMPLE_RATE // frames.hop_length) % network.stride:
-        count = -(-SAMPLE_RATE // frames.hop_length)
-        yield (
-            ("spectrogram", "hop_length"),
-            f"hop_length is {frames.hop_length}: a second has {count} frames, no multiple of the "
-            f"{network.stride} of a position: take 160, say",
-        )
+    elif count % network.stride:
+        said = f"hop_length is {seen.hop_length}: a second has {count} frames, no multiple of the "
+        said += f"{network.stride} of a position: take 160, say"
+        yield ("spectrogram", "hop_length"), said
     if data.words and not set(data.of) & set(schema.WITH_WORDS):
         said = f"{', '.join(data.of)} has sentences, no words to choose: leave out words"
         yield ("dataset", "words"), said
