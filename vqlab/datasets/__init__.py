@@ -22,7 +22,7 @@ from ..files import bundled
 from . import folder, nsynth, recordings, speech_commands
 from . import notes as made_notes
 from .download import download
-from .items import SAMPLE_RATE, Dataset, Item
+from .items import SAMPLE_RATE, Dataset, Item, spread
 from .pictures import Pictures, load_pictures
 
 __all__ = ["SAMPLE_RATE", "Dataset", "Item", "Pictures", "download", "load", "load_pictures"]
@@ -68,8 +68,6 @@ def load(
         raise ValueError(f"Unknown data set {name!r}; there are {', '.join(NAMES)}.")
     if split not in SPLITS:
         raise ValueError(f"Unknown split {split!r}; there are {', '.join(SPLITS)}.")
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit is {limit}; give a number of clips from 1, or None for all.")
     if name not in ("nsynth", "notes") and (families is not None or sources is not None):
         raise ValueError(f"families and sources are for nsynth and notes; {name!r} has words.")
     if name in ("nsynth", "notes") and words is not None:
@@ -95,7 +93,7 @@ def load(
             f"The {split} split of {name!r} has no clip of {', '.join(classes)} here. "
             f"Choose others, another split, or split='all'. {' '.join(remarks)}".rstrip()
         )
-    if limit is not None and limit < len(entries):
-        entries = [entries[n * len(entries) // limit] for n in range(limit)]
+    if limit is not None:
+        entries = [entries[n] for n in spread(len(entries), limit)]
     kind = made_notes.Notes if name == "notes" else Dataset
     return kind(entries, classes=classes, remarks=remarks, seconds=seconds, level_db=level_db)

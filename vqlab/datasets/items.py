@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -89,6 +89,13 @@ def choose(
     return sorted(set(names))
 
 
+def spread(count: int, limit: int) -> list[int]:
+    """At most `limit` numbers below `count`, evenly. Raises ValueError for a limit below 1."""
+    if limit < 1:
+        raise ValueError(f"limit is {limit}; give a number from 1, or None for all.")
+    return [n * count // limit for n in range(limit)] if limit < count else list(range(count))
+
+
 def header_oddities(path: Path) -> set[str]:
     """What the file's header alone shows to be odd, without decoding it.
 
@@ -99,14 +106,9 @@ def header_oddities(path: Path) -> set[str]:
             seconds = header.frames / header.samplerate
     except (OSError, ValueError):
         return {"unreadable"}
-    odd = set()
-    if seconds < SHORTEST_SECONDS:
-        odd.add("short")
-    if header.channels > 1:
-        odd.add("channels")
-    if header.samplerate != SAMPLE_RATE:
-        odd.add("rate")
-    return odd
+    rate, short = header.samplerate != SAMPLE_RATE, seconds < SHORTEST_SECONDS
+    seen = {"short": short, "channels": header.channels > 1, "rate": rate}
+    return {kind for kind, so in seen.items() if so}
 
 
 def counted(n: int, noun: str) -> str:
@@ -200,12 +202,10 @@ class Dataset(Sequence[Item]):
 
     def at_most(self, each: int) -> Dataset:
         """A Dataset with the first `each` clips of every label."""
-        seen: Counter[str] = Counter()
-        entries = []
+        seen, entries = Counter[str](), []
         for entry in self.entries:
             seen[entry.label] += 1
-            if seen[entry.label] <= each:
-                entries.append(entry)
+            entries += [entry] if seen[entry.label] <= each else []
         return self._like(entries, self._remarks)
 
     def waveforms(self, *, progress: bool = True) -> Tensor:
@@ -247,18 +247,16 @@ class Dataset(Sequence[Item]):
                 seen._load(entry)
             except (ValueError, OSError):
                 seen._odd["unreadable"].add(entry.path)
-        bad = set().union(*(seen._odd[kind] for kind in _DROPPED))
-        said = [
-            sentence(kind, seen._odd[kind], dropped=True) for kind in _DROPPED if seen._odd[kind]
-        ]
+        dropped = {kind: seen._odd.pop(kind) for kind in _DROPPED}
+        bad = set().union(*dropped.values())
+        said = [sentence(kind, odd, dropped=True) for kind, odd in dropped.items() if odd]
         kept = self._like([e for e in self.entries if e.path not in bad], self._remarks + said)
-        for kind in ("channels", "rate"):
-            kept._odd[kind] = seen._odd[kind] - bad
+        kept._odd |= {kind: odd - bad for kind, odd in seen._odd.items()}
         return kept
 
     def _like(self, entries: Sequence[Entry], remarks: Sequence[str]) -> Dataset:
-        options = {"seconds": self.seconds, "level_db": self.level_db}
-        return type(self)(entries, classes=self.classes, remarks=remarks, **options)  # type: ignore[arg-type]
+        options: dict[str, Any] = {"seconds": self.seconds, "level_db": self.level_db}
+        return type(self)(entries, classes=self.classes, remarks=remarks, **options)
 
     def _load(self, entry: Entry) -> Tensor:
         """Decode one file to (samples,) at 16 kHz and remember what is odd about it."""
@@ -279,13 +277,12 @@ class Dataset(Sequence[Item]):
         except ValueError as error:
             raise ValueError(f"{error} Dataset.scan() leaves out the clips that fail.") from error
         gain_db = 0.0
-        if entry.start is not None and self.seconds is not None:
-            first = round(entry.start * SAMPLE_RATE)
-            waveform = waveform[first : first + round(self.seconds * SAMPLE_RATE)]
         if self.seconds is not None:
-            waveform = audio.fit_length(waveform, round(self.seconds * SAMPLE_RATE))
+            samples = round(self.seconds * SAMPLE_RATE)
+            if entry.start is not None:
+                waveform = waveform[round(entry.start * SAMPLE_RATE) :][:samples]
+            waveform = audio.fit_length(waveform, samples)
         if self.level_db is not None:
             waveform, gain_db = audio.set_level(waveform, self.level_db)
-        return Item(
-            waveform, SAMPLE_RATE, entry.label, entry.speaker, entry.path, gain_db=float(gain_db)
-        )
+        known = entry.label, entry.speaker, entry.path
+        return Item(waveform, SAMPLE_RATE, *known, gain_db=float(gain_db))

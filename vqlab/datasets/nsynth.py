@@ -123,10 +123,7 @@ def _find(root: str | os.PathLike[str] | None) -> Path:
 
 def _official_split(place: Path, split: str) -> tuple[dict[str, list[Entry]], list[str]]:
     """The notes of each official folder that is here, and what to say about them."""
-    for part, name in FOLDERS.items():
-        if split in ("all", part) and _archive(place, name).is_file():
-            unpacked(_archive(place, name), name, **LIMITS)
-    here = {part: _folder(place, name) for part, name in FOLDERS.items()}
+    here = {part: _folder(place, name, split in ("all", part)) for part, name in FOLDERS.items()}
     if split != "all" and here[split] is None:
         others = ", ".join(folder.name for folder in here.values() if folder) or "an archive"
         raise FileNotFoundError(
@@ -134,12 +131,9 @@ def _official_split(place: Path, split: str) -> tuple[dict[str, list[Entry]], li
             f"nsynth --split {split}. Or name one of the folders itself by root=…: then its "
             "instruments are split."
         )
-    everything: dict[str, list[Entry]] = {}
-    remarks = []
-    for part, folder in here.items():
-        if folder is not None:
-            everything[part], more = _read(folder)
-            remarks += more if split in ("all", part) else []
+    read = {part: _read(folder) for part, folder in here.items() if folder is not None}
+    everything = {part: found for part, (found, _) in read.items()}
+    remarks = [said for part, (_, odd) in read.items() if split in ("all", part) for said in odd]
     validation, test = (
         {entry.speaker for entry in everything.get(part, [])} for part in ("validation", "test")
     )
@@ -194,17 +188,17 @@ def _archive_alone(archive: Path) -> Path:
     """The folder of notes in the one archive that `root` names."""
     inside = archive.name.removesuffix(".jsonwav.tar.gz")
     if inside not in FOLDERS.values():
-        raise ValueError(
-            f"{archive.name} is not an archive of NSynth; they are named "
-            f"{', '.join(f'{name}.jsonwav.tar.gz' for name in FOLDERS.values())}."
-        )
+        named = ", ".join(f"{name}.jsonwav.tar.gz" for name in FOLDERS.values())
+        raise ValueError(f"{archive.name} is not an archive of NSynth; they are named {named}.")
     return unpacked(archive, inside, **LIMITS)
 
 
-def _folder(place: Path, name: str) -> Path | None:
-    """An official folder, where it lies or where its archive was unpacked to."""
-    places = [place]
-    if _archive(place, name).is_file():
+def _folder(place: Path, name: str, wanted: bool) -> Path | None:
+    """An official folder, where it lies or its archive is unpacked to: at once if it is wanted."""
+    archive, places = _archive(place, name), [place]
+    if archive.is_file():
+        if wanted:
+            return unpacked(archive, name, **LIMITS)
         places.append(files.download_folder() / place.name)
     return next((folder / name for folder in places if (folder / name).is_dir()), None)
 

@@ -20,7 +20,6 @@ import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import torch
@@ -30,6 +29,7 @@ from torch.nn import functional
 from .. import files
 from .archives import unpacked
 from .folder import split_of_speakers
+from .items import spread
 
 NAMES = ("mnist", "digits", "cifar10", "patches")
 SPLITS = ("train", "validation", "test")
@@ -85,11 +85,10 @@ def load_pictures(
 ) -> Pictures:
     """The pictures of a split; all of them are 32 x 32.
 
-    name : "mnist" (28 x 28, two black pixels added on each side; the last 10,000 of the 60,000 for
-        training are the validation split), "digits" (8 x 8, enlarged four times by linear
-        interpolation), "cifar10" (the last of its five batches is the validation split),
-        "patches" (each photograph is cut into blocks of 64 x 64; a block belongs to one split, and
-        the patches within it overlap, so no pixel is in two splits)
+    name : "mnist" (28 x 28 with two black pixels on each side; the last 10,000 of the 60,000 for
+        training are the validation split), "digits" (8 x 8, enlarged), "cifar10" (the last of its
+        five batches is the validation split), "patches" (of photographs; they overlap, but no pixel
+        is in two splits, for each block of 64 x 64 belongs to one)
     root : the folder with the files of "mnist" or "cifar10"; None looks in VQLAB_DATA, then the
         download folder
     limit : keep at most so many, spread evenly over the split
@@ -101,14 +100,12 @@ def load_pictures(
         raise ValueError(f"Unknown pictures {name!r}; there are {', '.join(NAMES)}.")
     if split not in SPLITS:
         raise ValueError(f"Unknown split {split!r}; there are {', '.join(SPLITS)}.")
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit is {limit}; give a number of pictures from 1, or None for all.")
     if root is not None and name in ("digits", "patches"):
         raise ValueError(f"{name!r} comes with scikit-learn; leave root out.")
     load, classes, most, remarks = _SETS[name]
     raw, labels = load(split, root)
-    if limit is not None and limit < len(labels):
-        chosen = [n * len(labels) // limit for n in range(limit)]
+    if limit is not None:
+        chosen = spread(len(labels), limit)
         raw, labels = raw[chosen], [labels[n] for n in chosen]
     return Pictures(_to_size(raw, most), labels, list(classes), list(remarks))
 
@@ -133,23 +130,21 @@ def _read_idx(path: Path) -> np.ndarray:
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            return _idx(file, path)
+            start = file.read(4)
+            if len(start) < 4 or start[:3] != b"\0\0\x08" or start[3] not in (1, 3):
+                begins = f"it begins with {start!r}"
+                raise ValueError(f"{path} is no IDX file of bytes ({begins}); {_AGAIN}")
+            sizes = file.read(4 * start[3])
+            if len(sizes) < 4 * start[3]:
+                raise ValueError(f"{path} is cut off within its header; {_AGAIN}")
+            shape = [int(size) for size in np.frombuffer(sizes, ">u4")]
+            length = math.prod(shape)
+            if length > _MOST_BYTES:  # before anything is read
+                most = f"more than {_MOST_BYTES:,}"
+                raise ValueError(f"{path} claims {length:,} bytes, {most}; {_AGAIN}")
+            content = file.read(length + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} is not a whole gzip file ({error}); {_AGAIN}") from error
-
-
-def _idx(file: IO[bytes] | gzip.GzipFile, path: Path) -> np.ndarray:
-    start = file.read(4)
-    if len(start) < 4 or start[:3] != b"\0\0\x08" or start[3] not in (1, 3):
-        raise ValueError(f"{path} is no IDX file of bytes (it begins with {start!r}); {_AGAIN}")
-    sizes = file.read(4 * start[3])
-    shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, len(sizes), 4))
-    length = math.prod(shape)
-    if len(shape) < start[3] or len(sizes) % 4:
-        raise ValueError(f"{path} is cut off within its header; {_AGAIN}")
-    if length > _MOST_BYTES:  # before anything is read
-        raise ValueError(f"{path} claims {length:,} bytes, more than {_MOST_BYTES:,}; {_AGAIN}")
-    content = file.read(length + 1)
     if len(content) != length:
         holds = "more" if len(content) > length else f"{len(content):,}"
         raise ValueError(f"{path} should hold {length:,} bytes and holds {holds}; {_AGAIN}")
@@ -254,18 +249,16 @@ def _patches(split: str, _: _Root) -> _Raw:
     raw, labels = [], []
     for name, pixels in zip(photographs.filenames, photographs.images, strict=True):
         label = Path(name).stem
-        corners = {
-            f"{label} {row} {column}": (row * _BLOCK, column * _BLOCK)
-            for row in range(pixels.shape[0] // _BLOCK)
-            for column in range(pixels.shape[1] // _BLOCK)
-        }
+        height, width = (size // _BLOCK for size in pixels.shape[:2])
+        corners = {f"{label} {y} {x}": (y, x) for y in range(height) for x in range(width)}
         part = split_of_speakers(set(corners))
-        for block, (top, left) in corners.items():
+        for block, (row, column) in corners.items():
             if part[block] != split:
                 continue
-            for y in range(top, top + _BLOCK - SIZE + 1, _STEP):
-                for x in range(left, left + _BLOCK - SIZE + 1, _STEP):
-                    raw.append(pixels[y : y + SIZE, x : x + SIZE].transpose(2, 0, 1))
+            inside = pixels[_BLOCK * row :, _BLOCK * column :]
+            for y in range(0, _BLOCK - SIZE + 1, _STEP):
+                for x in range(0, _BLOCK - SIZE + 1, _STEP):
+                    raw.append(inside[y : y + SIZE, x : x + SIZE].transpose(2, 0, 1))
                     labels.append(label)
     return np.stack(raw), labels
 

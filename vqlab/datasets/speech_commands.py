@@ -198,17 +198,16 @@ def _clips_of(folder: Path) -> tuple[list[Entry], dict[str, list[Path]] | None, 
 
 def _what_is_missing(counts: dict[str, tuple[int, int]], version: str) -> list[str]:
     """A sentence on the words with fewer clips than the complete set has; none when all is here."""
-    fewer = {word: n for word, n in counts.items() if 0 < n[0] < n[1]}
-    absent = [repr(word) for word, n in counts.items() if n[0] == 0]
-    if not fewer and not absent:
-        return []
-    fewest = sorted(fewer, key=lambda word: fewer[word][0] / fewer[word][1])[:6]
-    said = [f"word {word!r}: {fewer[word][0]:,} of {fewer[word][1]:,}" for word in fewest]
-    if len(fewer) > len(fewest):
-        said.append(f"{len(fewer) - len(fewest)} more words with a part of their clips")
-    if absent:
-        said.append(f"none of {', '.join(absent)}")
     here, complete = (sum(column) for column in zip(*counts.values(), strict=True))
+    if here >= complete:
+        return []
+    fewer = {word: n for word, n in counts.items() if 0 < n[0] < n[1]}
+    fewest = sorted(fewer, key=lambda word: fewer[word][0] / fewer[word][1])
+    said = [f"word {word!r}: {fewer[word][0]:,} of {fewer[word][1]:,}" for word in fewest[:6]]
+    if len(fewest) > 6:
+        said.append(f"{len(fewest) - 6} more words with a part of their clips")
+    if absent := [repr(word) for word, n in counts.items() if n[0] == 0]:
+        said.append(f"none of {', '.join(absent)}")
     return [
         f"This copy of {version} is not complete: it has {here:,} of {complete:,} clips of the "
         f"chosen words, all splits together ({'; '.join(said)})."

@@ -128,22 +128,10 @@ def _train_one(
                 with processes.alone():
                     _save_codec(single, copy.deepcopy(codec), train, folder, counted=100)
 
-    settings = single.grid.training
     run = training.fit(
-        model,
-        train.inputs,
-        validation.inputs,
-        features=features,
-        out=folder,
-        batch_size=settings.batch,
-        learning_rate=settings.learning_rate,
-        loss=loss_of(single),
-        seed=single.seed,
-        device=device,
-        on_report=report,
-        progress=False,
-        **options,
-    )
+        model, train.inputs, validation.inputs, features=features, out=folder, device=device,
+        on_report=report, progress=False, **options,
+    )  # fmt: skip
     if run.stopped:
         board.close()
         if main and codec is not None and features is not None:
@@ -176,8 +164,9 @@ def _prepared(
     settings = single.grid.training
     per_epoch = math.ceil(len(train) / settings.batch)
     steps = settings.steps if settings.epochs is None else settings.epochs * per_epoch
-    options: dict[str, Any] = {"steps": steps, "minutes": settings.minutes}
-    options["report_every"] = settings.report_every or per_epoch
+    options: dict[str, Any] = {"steps": steps, "minutes": settings.minutes, "seed": single.seed}
+    options |= {"batch_size": settings.batch, "learning_rate": settings.learning_rate}
+    options |= {"loss": loss_of(single), "report_every": settings.report_every or per_epoch}
     if not isinstance(single.grid.dataset, ClipSet):
         model = build(single, train.inputs.shape[1])
         codec = None if train.front is None else codec_of(single, model)
