@@ -73,48 +73,31 @@ def error_of(output: Tensor, x: Tensor, features: Features | None) -> Tensor:
     return features.error_db(output, x) if features else F.mse_loss(output, x)
 
 
+@torch.no_grad()
 def evaluate(
     model: nn.Module,
     items: Tensor | Sequence[Tensor],
     *,
     features: Features | None = None,
+    batch_size: int = 16,
 ) -> float:
     """Mean error of `model` over `items`: decibels with `features`, else squared error.
 
-    The model is put into evaluation mode for it and left in the mode it had.
+    The model is put into evaluation mode for it and left in the mode it had. Several processes deal
+    the batches out among them, and all get the same number.
     """
-    return _sum_of_errors(model, items, range(0, len(items), 16), features, 16) / len(items)
-
-
-def validate(
-    model: nn.Module,
-    items: Tensor | Sequence[Tensor],
-    features: Features | None,
-    batch_size: int,
-) -> float:
-    """`evaluate`, its batches dealt out to the ranks; the same number on all of them."""
     for layer in model.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             processes.copy_from_main(layer)  # each rank has averages of its own
-    firsts = range(0, len(items), batch_size)[processes.rank() :: processes.world_size()]
-    total = _sum_of_errors(model, items, firsts, features, batch_size)
-    return float(processes.sum_over_ranks(torch.tensor(total, dtype=torch.float64))) / len(items)
-
-
-@torch.no_grad()
-def _sum_of_errors(
-    model: nn.Module, items: Any, firsts: Iterable[int], features: Features | None, batch_size: int
-) -> float:
-    """Errors added up over the items of the batches that begin at `firsts`."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    total = 0.0
-    for first in firsts:
+    total = torch.zeros((), dtype=torch.float64)
+    for first in range(0, len(items), batch_size)[processes.rank() :: processes.world_size()]:
         rows = range(first, min(first + batch_size, len(items)))
         x = take(items, rows).to(device)
         x = features.analyse(x) if features else x
         output, _ = model(x)
         total += float(error_of(output, x, features)) * len(rows)
     model.train(was_training)
-    return total
+    return float(processes.sum_over_ranks(total)) / len(items)

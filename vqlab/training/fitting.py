@@ -2,9 +2,8 @@
 
 `fit` draws batches in an order fixed by the seed, lowers the learning rate along a cosine
 (Loshchilov and Hutter 2017), measures the validation error at intervals, and writes checkpoints
-that hold everything a later call needs to go on exactly where this one stopped: weights,
-optimiser, random state, position in the epoch. Checkpoints are safetensors, never pickles. Several
-processes share each batch and learn what one would (`vqlab.processes`).
+from which a later call goes on exactly where this one stopped. Several processes share each batch
+and learn what one would (`vqlab.processes`).
 
 Notebook: 06
 """
@@ -38,12 +37,9 @@ def join(sets: Sequence[Tensor | Sequence[Tensor]]) -> Tensor | Sequence[Tensor]
 
 
 def default_device() -> torch.device:
-    """The fastest device at hand: CUDA, Apple's MPS, or the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+    """The fastest device at hand: a GPU (CUDA, Apple's MPS, …), or the CPU."""
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return found or torch.device("cpu")
 
 
 def usable_device(name: str | torch.device | None) -> torch.device:
@@ -91,17 +87,15 @@ def fit(
     """Train `model` on `train` and return the `Run`; the model keeps its best weights.
 
     train, validation : n items of one shape: waveforms `(n, samples)` with `features`, or
-        whatever the network takes. Anything with a length whose items are tensors will do, so a
-        set that does not fit into memory can be read item by item.
-    minutes, steps : give one. `steps` is exactly repeatable; with `minutes` (of `clock`)
-        the number of steps, and so the result, depends on the machine's speed.
+        whatever the network takes. Anything with a length whose items are tensors will do.
+    minutes, steps : give one. `steps` is exactly repeatable; what `minutes` (of `clock`) lead to
+        depends on the machine's speed.
     batch_size : items of a step, those of all processes together.
-    loss : of output and target; `mel_loss` with `features`, else the mean squared error.
-        A mean over the items, whatever it is of each.
+    loss : of output and target, a mean over the items; `mel_loss` with `features`, else the mean
+        squared error.
     clip_norm : gradients longer than this are shortened to it (None: left as they are).
     bfloat16 : the network computes in bfloat16 on a CPU too, as it always does on CUDA: faster on
-        a processor made for it (avx512_bf16). Quantisers and the loss stay in float32. The
-        optimiser then changes all weights in one pass.
+        a processor made for it (avx512_bf16). Quantisers and the loss stay in float32.
     augment : changes a batch of training items, before `features`.
     start : a name for the weights that `model` begins with, if they are not fresh; a run is gone
         on with only by the same name.
@@ -110,12 +104,10 @@ def fit(
         other settings it is refused.
     on_report : called with the run after each report, for live pictures (by rank 0 alone).
 
-    Several processes: after `vqlab.processes.start`, each calls this with the same
-    arguments, and `out` on a disk that all see; rank 0 writes there. They begin with rank 0's
-    weights. Each takes its part of every batch; gradients, codebooks and reports are of the whole
-    batch, random numbers are drawn for the whole batch (`augment` gets all of it on every rank),
-    so that the result is that of one process, but for rounding. Only BatchNorm sees its own rank's
-    part. A batch with fewer items than there are ranks is computed by each of them alone.
+    Several processes: after `vqlab.processes.start`, each calls this with the same arguments, and
+    `out` on a disk that all see. They begin with rank 0's weights, and random numbers are drawn for
+    the whole batch (`augment` gets all of it on every rank), so that the result is that of one
+    process, but for rounding. Only BatchNorm sees its own rank's part.
 
     ctrl-C (in Jupyter: interrupt) ends it after the current step and keeps what was learned, but
     which weights are best is for reports to say; a second ctrl-C does not wait for the step, unless

@@ -6,6 +6,7 @@ Notebook: 06
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -34,13 +35,13 @@ def levelled(codec: Codec, dataset: Dataset, *, speeds: Sequence[float] = (1.0,)
     return torch.stack([items[i] for i in bar])
 
 
+@dataclass(frozen=True)
 class Levelled(Sequence[Tensor]):
     """A data set at a codec's level and several speeds, each clip read when it is asked for."""
 
-    def __init__(self, codec: Codec, dataset: Dataset, speeds: Sequence[float]) -> None:
-        self.codec = codec
-        self.dataset = dataset
-        self.speeds = speeds
+    codec: Codec
+    dataset: Dataset
+    speeds: Sequence[float]
 
     def __len__(self) -> int:
         return len(self.dataset) * len(self.speeds)

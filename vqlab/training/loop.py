@@ -17,7 +17,7 @@ from .. import processes
 from ..features import Features
 from ..files import load_tensors, save_tensors
 from ..quantize import Quantized
-from .batches import batch_rows, error_of, own_part, take, validate
+from .batches import batch_rows, error_of, evaluate, own_part, take
 from .runs import Meter, Run, append_report, copy_state, open_folder, save_checkpoint
 
 
@@ -82,15 +82,14 @@ class Loop:
         finally:
             self.interrupts.end()
             bar.close()
-        if run.history and run.history[-1]["step"] == run.step:
-            pass
-        elif run.stopped:  # without a report, so that ctrl-C has no say in which weights are best
+        reported = bool(run.history) and run.history[-1]["step"] == run.step
+        if run.stopped and not reported:  # nor now: ctrl-C has no say in which weights are best
             run.seconds = self.clock() - self.started
             self.meter.gather()
             self._save()
             if not run.history:  # but something must be known of what there is
                 self._measure()
-        else:
+        elif not reported:
             self._report()
         self._restore()
 
@@ -99,13 +98,8 @@ class Loop:
         self.run.stopped, seconds = _agreed(self.interrupts.seen, seconds)
         done = self.run.share_done(seconds)
         if self.run.settings["cosine"] and done < 1:
-            lr = (
-                self.rate
-                * 0.5
-                * (1 + math.cos(math.pi * done))
-                * min(1.0, (self.run.step + 1) / 50)
-            )
-            self.optimizer.param_groups[0]["lr"] = lr
+            lr = self.rate * 0.5 * (1 + math.cos(math.pi * done))
+            self.optimizer.param_groups[0]["lr"] = lr * min(1.0, (self.run.step + 1) / 50)
         return not self.run.stopped and done < 1
 
     def _step(self) -> None:
@@ -142,9 +136,7 @@ class Loop:
         bad = [str(row) for row in rows if not take(self.train, [row]).isfinite().all()]
         cure = f"lower the learning rate ({self.rate:g})"
         if bad:
-            cure = (
-                f"leave out training item {', '.join(bad)} (from 0), which holds what is no number"
-            )
+            cure = f"leave out training item {', '.join(bad)} (from 0): it holds what is no number"
         raise FloatingPointError(
             f"the {what} became {float(value)} at step {self.run.step}: {cure}; in the same folder "
             "it goes on from the last report"
@@ -153,7 +145,9 @@ class Loop:
     def _measure(self) -> None:
         run, folder = self.run, self.writes
         run.seconds = self.clock() - self.started
-        error = validate(self.model, self.validation, self.features, self.batch_size)
+        error = evaluate(
+            self.model, self.validation, features=self.features, batch_size=self.batch_size
+        )
         if math.isnan(error):
             self._fail(error, "validation error")
         epoch = run.step / math.ceil(len(self.train) / self.batch_size)
