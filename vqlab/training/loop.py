@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import torch
@@ -15,33 +17,29 @@ from tqdm.std import tqdm
 
 from .. import processes
 from ..features import Features
-from ..files import load_tensors, save_tensors
-from ..quantize import Quantized
+from ..files import append_text, load_tensors, save_tensors
 from .batches import batch_rows, error_of, evaluate, own_part, take
-from .runs import Meter, Run, append_report, copy_state, open_folder, save_checkpoint
+from .runs import Meter, Run, copy_state, open_folder, save_checkpoint
 
 
+@dataclass(eq=False)
 class Loop:
     """A training under way: its steps, its reports and its end."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        train: Any,
-        validation: Any,
-        run: Run,
-        *,
-        features: Features | None,
-        loss: Callable[[Tensor, Tensor], Tensor],
-        augment: Callable[[Tensor], Tensor] | None,
-        device: torch.device,
-        report_every: int,
-        on_report: Callable[[Run], None] | None,
-        clock: Callable[[], float],
-    ) -> None:
-        self.model, self.train, self.validation, self.run = model, train, validation, run
-        self.features, self.loss, self.augment, self.device = features, loss, augment, device
-        self.report_every, self.on_report, self.clock = report_every, on_report, clock
+    model: nn.Module
+    train: Any
+    validation: Any
+    run: Run
+    features: Features | None
+    loss: Callable[[Tensor, Tensor], Tensor]
+    augment: Callable[[Tensor], Tensor] | None
+    device: torch.device
+    report_every: int
+    on_report: Callable[[Run], None] | None
+    clock: Callable[[], float]
+
+    def __post_init__(self) -> None:
+        model, run = self.model, self.run
         self.batch_size, self.rate = run.settings["batch_size"], run.settings["learning_rate"]
         fused = run.settings["bfloat16"] or None
         self.optimizer = torch.optim.Adam(model.parameters(), lr=self.rate, fused=fused)
@@ -57,7 +55,7 @@ class Loop:
         processes.copy_from_main(model)
         self.best = copy_state(model) if not run.history else None
         self.lowest = run.best["validation_error"] if run.history else math.inf
-        self.started = clock() - run.seconds
+        self.started = self.clock() - run.seconds
         self.interrupts = _Interrupts()
 
     def go(self, *, show: bool) -> None:
@@ -109,10 +107,14 @@ class Loop:
         )
         x = batch.to(self.device)
         x = self.features.analyse(x) if self.features else x
+        faster = settings["bfloat16"] or x.device.type == "cuda"
         with processes.alone() if whole else nullcontext():
-            objective, error, quantized = _losses(
-                model, x, self.loss, self.features, settings["bfloat16"]
-            )
+            with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=faster):
+                output, quantized = model(x)
+            output = output.float()  # under autocast it is not
+            objective = self.loss(output, x) + quantized.loss
+            with torch.no_grad():
+                error = error_of(output, x, self.features)
         means = processes.mean_over_ranks(torch.stack([objective.detach(), error]), weight)
         if not means[0].isfinite():
             self._fail(means[0], "loss")
@@ -161,7 +163,7 @@ class Loop:
             if folder is not None:
                 save_tensors(self.best, folder / "best.safetensors", {"step": str(run.step)})
         if folder is not None:
-            append_report(folder, run.history[-1])
+            append_text(folder / "metrics.jsonl", json.dumps(run.history[-1]) + "\n")
 
     def _report(self) -> None:
         self._measure()
@@ -184,23 +186,6 @@ class Loop:
             self.best = load_tensors(self.run.folder / "best.safetensors")[0]
         self.model.load_state_dict({name: t.to(self.device) for name, t in self.best.items()})
         self.model.eval()
-
-
-def _losses(
-    model: nn.Module,
-    x: Tensor,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    features: Features | None,
-    bfloat16: bool,
-) -> tuple[Tensor, Tensor, Quantized]:
-    """What the step minimises, the error that is reported, and the bottleneck's record."""
-    faster = bfloat16 or x.device.type == "cuda"
-    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=faster):
-        output, quantized = model(x)
-    output = output.float()  # under autocast it is not
-    with torch.no_grad():
-        error = error_of(output, x, features)
-    return loss(output, x) + quantized.loss, error, quantized
 
 
 def _agreed(interrupted: bool, seconds: float) -> tuple[bool, float]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .. import processes
 from ..features import Features
-from ..files import append_text, load_json, load_tensors, save_tensors, write_whole
+from ..files import load_json, load_tensors, save_tensors, write_whole
 from ..quantize import CodebookStats, Quantized
 
 LAST = "last.safetensors"
@@ -108,11 +108,6 @@ class Meter:
 def copy_state(model: nn.Module) -> dict[str, Tensor]:
     """The model's tensors, copied to the CPU."""
     return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-
-
-def append_report(folder: Path, report: dict[str, Any]) -> None:
-    """Add one line to the run's `metrics.jsonl`."""
-    append_text(folder / "metrics.jsonl", json.dumps(report) + "\n")
 
 
 def save_checkpoint(
