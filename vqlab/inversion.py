@@ -149,10 +149,9 @@ def gradient(
 
     target    : Tensor (..., bins, frames) magnitude, or (..., n_mels, frames) mel decibels
     kind      : "magnitude" lowers the squared error of the magnitude; "log_mel" that of the mel
-                decibels, with a floor that is reached smoothly instead of by a cut. From noise,
-                "log_mel" ends in speech nobody understands: give it `mel_to_audio`'s result
-    init      : waveform (..., samples) to start from, for example Griffin-Lim's; None starts from
-                noise of standard deviation 1e-6
+                decibels, with a floor that is reached smoothly. From noise it ends in speech nobody
+                understands: give it `mel_to_audio`'s result
+    init      : waveform (..., samples) to start from; None: noise of standard deviation 1e-6
     length    : samples wanted, as in `griffin_lim`
     normalize : divide both magnitudes by their norm first and restore the level at the end; with
                 `init=None` and up to 500 iterations this is the recipe of the thesis

@@ -1,8 +1,7 @@
 """A sound too long for memory: on disk as bare samples, any piece of which is read when asked for.
 
-The codec goes over a sound several times (its level, the rate that fits, the codes). A compressed
-or resampled file can be read from the beginning only, so it is decoded once into a temporary file.
-What comes of it has a length and slices, like a waveform, and serves in its place.
+The codec goes over a sound several times, but a compressed or resampled file can be read from the
+beginning only. So it is decoded once into a temporary file, which serves in a waveform's place.
 """
 
 from __future__ import annotations

@@ -39,9 +39,8 @@ def load(
 
     returns : waveform (samples,), sample rate in Hz
 
-    Raises FileNotFoundError where there is no such file, and ValueError for what cannot be read as
-    sound: a folder, an empty file, another format, no samples, samples that are not numbers or in
-    another scale than [-1, 1].
+    Raises FileNotFoundError where there is no such file, and ValueError for what is no sound, has
+    no samples, or samples that are not numbers or in another scale than [-1, 1].
     """
     with opened(path) as file:
         rate, pieces, samples = file.samplerate, [], 0
@@ -190,8 +189,7 @@ def blocks(file: Sound) -> Iterator[np.ndarray]:
     """What an opened file holds, averaged over its channels: float32 (samples,), a piece at a time.
 
     Decodes until nothing comes, so memory follows what is there, not what the header promises.
-    Warns of what is odd. Raises ValueError for samples that are not numbers or in another scale,
-    and for none.
+    Warns, and raises ValueError, as `load` does.
     """
     room = np.empty((_BLOCK, file.channels), np.float32)
     samples, damaged, tally = 0, False, Tally()

@@ -26,13 +26,12 @@ LAST = "last.safetensors"
 
 @dataclass
 class Run:
-    """What a training leaves behind.
+    """What a training leaves behind; `stopped` is True after an interruption.
 
     `history` has one dict a report: `step`, `epoch`, `seconds`, `loss` and `error`
     (means since the last report), `validation_error`, `learning_rate` and, for quantisers,
     `perplexity` (mean over batches), `used` and `entropy_bits` (over all batches since the
-    last report, one number a stage). Errors are decibels when the model was trained on
-    `Features`, else mean squared errors. `stopped` is True after an interruption.
+    last report, one number a stage). Errors are those of `vqlab.training.evaluate`.
     """
 
     folder: Path | None
