@@ -17,7 +17,7 @@ import vqlab
 FILES = sorted((ROOT / "vqlab").rglob("*.py"))
 ALL = "all of them"
 # Modules over about 300 lines, as CONTRIBUTING.md names them.
-LONG = {"codec.codec", "features", "inversion", "models", "training.fitting"}
+LONG = {"codec.codec", "features"}
 
 
 def name_of(path) -> str:
@@ -83,7 +83,7 @@ def test_a_notebook_that_a_module_names_uses_it(path):
             assert name_of(path) in used_in(number)
 
 
-def test_a_module_stays_under_about_300_lines_but_for_five():
+def test_a_module_stays_under_about_300_lines_but_for_two():
     lines = {name_of(path).removeprefix("vqlab."): path.read_text().count("\n") for path in FILES}
     assert {name for name, count in lines.items() if count > 320} <= LONG
     assert max(lines.values()) <= 420
