@@ -1,4 +1,4 @@
-"""What notebook 10 says of files holds: lengths, budgets, the checksum's proofs; its whisper."""
+"""What notebook 10 says of files holds: header, the checksum's proofs, figures; its whisper."""
 
 import binascii
 import math
@@ -7,15 +7,18 @@ import pytest
 import torch
 from _series import cells, solutions, sources, taught
 from _support import ROOT
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import vqlab
-from vqlab import audio, datasets, spectral
+from vqlab import audio, datasets, features, spectral
 from vqlab.codec import packing
+from vqlab.files import bundled
+from vqlab.lessons import own_file
 from vqlab.metrics import measures
 
 SOLUTIONS = solutions("10")
+OURS = own_file.program({})
 
 
 # --- the exercises do what the package does -------------------------------------------------------
@@ -31,45 +34,13 @@ def test_16000_takes_the_two_bytes_that_the_notebook_shows():
     assert SOLUTIONS.varint(127) == [127] and SOLUTIONS.varint(128) == [128, 1]
 
 
-@given(st.integers(1, 10**9), st.sampled_from(packing.SAMPLE_RATES), st.floats(0.25, 64))
-def test_what_a_budget_keeps_from_the_codes_is_the_overhead(samples, rate, kbps):
-    whole, codes = SOLUTIONS.budget(samples, rate, kbps)
-    assert whole - codes == packing.overhead(samples)
-    bits = 1000 * kbps * samples / rate
-    assert 8 * whole <= bits * (1 + 1e-12) and bits < 8 * (whole + 1) * (1 + 1e-12)
-
-
-def test_a_compressed_file_keeps_to_the_budget():
-    word = datasets.load("words", "test")[3].waveform
-    data = vqlab.compress(word, kbps=0.75)
-    whole, codes = SOLUTIONS.budget(len(word), 16_000, 0.75)
-    assert len(data) <= whole and len(packing.unpack(data).payload) <= codes
-    assert len(data) > 0.9 * whole
-
-
-@settings(max_examples=25)
-@given(st.floats(-83, 30))
-def test_the_gain_byte_is_that_of_the_codec(level_db):
-    codec = vqlab.load_pretrained()
-    tone = torch.sin(2 * math.pi * 500 * torch.arange(8000, dtype=torch.float64) / 16_000)
-    _, gain_db = codec.normalise((tone * math.sqrt(2) * 10 ** (level_db / 20)).float())
-    assert abs(SOLUTIONS.gain_byte(level_db) - (round(2 * gain_db) + 127)) <= (
-        1 if abs(2 * level_db % 1 - 0.5) < 1e-3 else 0  # where a rounding error decides
-    )
-
-
-def test_silence_gets_no_gain():
-    assert vqlab.load_pretrained().normalise(torch.zeros(8000))[1] == 0.0
-    assert SOLUTIONS.gain_byte(-math.inf) == 127
-
-
 @given(st.binary(max_size=40))
-def test_the_checksum_by_hand_is_that_of_the_file(data):
-    assert SOLUTIONS.crc16(data) == binascii.crc_hqx(data, 0)
+def test_the_checksum_by_hand_is_the_one_that_python_has(data):
+    assert OURS.checksum(data) == binascii.crc_hqx(data, 0).to_bytes(2, "big")
 
 
 def test_the_checksum_of_the_traditional_text():
-    assert SOLUTIONS.crc16(b"123456789") == 0x31C3
+    assert OURS.checksum(b"123456789").hex() == "31c3"
 
 
 # --- what the notebook proves of the checksum -----------------------------------------------------
@@ -119,11 +90,43 @@ def test_damage_is_judged_by_the_error_alone():
 
 
 def test_12_db_softer_changes_the_gain_and_the_checksum_only():
+    model = OURS.load_codec(bundled("weights", "own", "my_codec.npz"))
     voice, _ = audio.load(ROOT / "data" / "voices" / "en" / "welcome.flac")
-    one = vqlab.compress(voice, kbps=1.0)
-    other = vqlab.compress(voice * 10 ** (-12 / 20), kbps=1.0)
+    one, other = (OURS.compress(voice * gain, model) for gain in (1, 10 ** (-12 / 20)))
     places = [i for i, (x, y) in enumerate(zip(one, other, strict=True)) if x != y]
-    assert set(places) <= {7, len(one) - 2, len(one) - 1} and 7 in places
+    assert set(places) <= {0, len(one) - 2, len(one) - 1} and 0 in places
+
+
+def test_the_header_and_the_checksum_of_a_word_are_6_of_156_bytes():
+    assert OURS.RATE // (OURS.HOP * OURS.STRIDE) * OURS.STAGES * math.log2(OURS.CODES) / 8 == 150
+    assert "6 bytes, 4 % of a file of a second" in "".join(sources("10", "markdown"))
+
+
+def test_the_figures_of_other_codecs_are_those_of_the_table():
+    heading, _, *lines = (ROOT / "docs/results/codecs/table.md").read_text("utf-8").splitlines()
+    names = [cell.strip() for cell in heading.strip("|").split("|")]
+    rows = [
+        dict(zip(names, (c.strip() for c in line.strip("|").split("|")), strict=True))
+        for line in lines
+        if line.startswith("|")
+    ]
+    by_name = {row["codec"].strip("*"): row for row in rows}
+    said = "".join(sources("10", "markdown"))
+    for name, sentence in (
+        ("Codec2 3200", "Codec2 at {kbps:g} kbit/s has {stoi:.2f} and {pesq:.2f}"),
+        ("vqlab 1", "the shipped codec at {kbps:g} kbit/s {stoi:.2f} and {pesq:.2f}"),
+    ):
+        row = by_name[name]
+        stoi, pesq = (float(row[measure].split()[0]) for measure in ("STOI", "PESQ-wb"))
+        kbps = float(row["stored kbit/s"])
+        assert sentence.format(kbps=kbps, stoi=stoi, pesq=pesq) in said
+    card = (ROOT / "data/weights/own/README.md").read_text("utf-8")
+    assert "| 1.22 | 0.828 [" in card and "| 2.11 [" in card
+    assert "STOI 0.83 and PESQ 2.1 at 1.22 kbit/s" in said
+
+
+def test_a_block_sees_as_much_context_as_the_notebook_says():
+    assert features.CONTEXT_SECONDS == 2.5 and features.BLOCK_SECONDS == 10
 
 
 def repetition(waveform, start, length=1024):
@@ -154,6 +157,12 @@ def test_a_measure_of_spectrograms_likes_noise_better_than_an_organ():
     organ = organs[len(organs) // 2].waveform
     lost = [measures.log_mel_distance(x, codec.reconstruct(x, kbps=1.0)) for x in (noise, organ)]
     assert lost[0] < 4 < 8 < lost[1]
+
+
+def test_two_noises_are_as_far_from_each_other_as_the_notebook_says():
+    one, other = 0.1 * torch.randn(2, 20_000, generator=torch.Generator().manual_seed(0))
+    assert measures.log_mel_distance(one, other) == pytest.approx(2.6, abs=0.1)
+    assert "are 2.6 dB from each other" in "".join(sources("10", "markdown"))
 
 
 # --- how the notebook is made ---------------------------------------------------------------------
