@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import tracemalloc
 
 import fuzz
@@ -46,7 +48,9 @@ def test_the_fuzzer_finds_what_is_there(tmp_path, monkeypatch):
 
 
 def test_two_at_once_leave_everything_whole(tmp_path):
-    assert fuzz.races(5, tmp_path) == {"two unpackers": 5, "two writers": 5}
+    assert fuzz.races(5, tmp_path) == {
+        "two unpackers": 5, "two writers": 5, "two trainings": 5,
+    }  # fmt: skip
 
 
 # What a foreign model asks for
@@ -118,3 +122,40 @@ def test_no_codec_lets_a_byte_claim_more_than_8000_positions():
         sure.decode(bytes(100), (8 * 100 + 64) * 1000 + 1, lambda first: np.ones_like(first))
     assert tracemalloc.get_traced_memory()[1] < 20_000_000
     tracemalloc.stop()
+
+
+REFUSED = """
+import resource, sys, time
+from pathlib import Path
+from vqlab.codec import Codec
+from vqlab.experiments import folders
+path = Path(sys.argv[1])
+modules = set(sys.modules)
+start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    folders.load_model(path) if path.is_dir() else Codec.load(path)
+except ValueError:
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    more = set(sys.modules) - modules
+    print(time.process_time() - start, grown / 1024, len(more), "torch._dynamo" in more)
+"""
+
+
+@pytest.mark.parametrize("kind", ["codec", "run"])
+def test_what_is_refused_costs_little_processor_time_and_memory(tmp_path, kind):
+    path = tmp_path / "a.safetensors"
+    if kind == "codec":
+        tensors, metadata = load_tensors(fuzz.GOLDEN / "codec.safetensors")
+        described = json.loads(metadata["codec"])
+        described["recipe"]["options"] |= {"width": 60_000}
+        save_tensors(tensors, path, {"codec": json.dumps(described)})
+    else:
+        fuzz.run_folder(tmp_path)
+        config = tmp_path / folders.CONFIG
+        config.write_text(re.sub(r"\bwidth: \d+", "width: 60000", config.read_text()))
+        path = tmp_path
+    command = [sys.executable, "-c", REFUSED, str(path)]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=fuzz.ROOT, check=True)
+    seconds, megabytes, modules, compiler = said.stdout.split()
+    assert float(seconds) < 1 and float(megabytes) < 300
+    assert int(modules) < 100 and compiler == "False"

@@ -40,7 +40,8 @@ from vqlab import audio, listen, widgets
 from vqlab.codec import Codec
 from vqlab.datasets import archives
 from vqlab.experiments import build, folders, grid, reading
-from vqlab.files import save_tensors
+from vqlab.files import load_tensors, save_tensors
+from vqlab.training.runs import LAST
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "version2"
@@ -421,6 +422,22 @@ for line in sys.stdin:
     write_whole(Path(line.strip()), sys.argv[1].encode() * 300_000)
     print("written", flush=True)
 """
+TRAINER = """
+import sys, torch
+from vqlab import models, training
+for line in sys.stdin:
+    torch.manual_seed(0)
+    data = torch.randn(8, 8, 20)
+    model = models.speech(n_mels=8, dim=4, codebook_size=8, stages=1, width=8, decoder_blocks=1)
+    try:
+        run = training.fit(
+            model, data, data, out=line.strip(), steps=20, report_every=5, batch_size=4,
+            device="cpu", progress=False,
+        )
+        print(run.step, flush=True)
+    except ValueError as error:
+        print(error, flush=True)
+"""
 
 
 def both(code: str, arguments: tuple[str, str], places: list[Path]) -> list[list[str]]:
@@ -442,7 +459,8 @@ def both(code: str, arguments: tuple[str, str], places: list[Path]) -> list[list
 
 
 def races(times: int, folder: Path) -> dict[str, int]:
-    """How often two unpackers of one archive, and two writers of one file, left it whole."""
+    """How often two unpackers of an archive, two writers of a file, two trainings of a run left
+    it whole; of the trainings one may be refused, in a sentence."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as tar:
         for n in range(500):
@@ -466,8 +484,19 @@ def races(times: int, folder: Path) -> dict[str, int]:
         answers == ["written"] * 2 and place.read_bytes() in whole
         for answers, place in zip(said, places, strict=True)
     )
-    left = [name for name in os.listdir(folder) if name.endswith(".part")]
-    return {"two unpackers": unpacked, "two writers": written - len(left)}
+    places = [folder / f"trained {n}" for n in range(times)]
+    said = both(TRAINER, ("", ""), places)
+    trained = sum(
+        "20" in answers
+        and all(a == "20" or a.startswith("another process works in") for a in answers)
+        and [report["step"] for report in folders.reports_of(place)] == [5, 10, 15, 20]
+        and bool(load_tensors(place / "best.safetensors") and load_tensors(place / LAST))
+        for answers, place in zip(said, places, strict=True)
+    )
+    left = [path for path in folder.rglob("*.part")]
+    return {
+        "two unpackers": unpacked, "two writers": written, "two trainings": trained - len(left),
+    }  # fmt: skip
 
 
 def main() -> int:
