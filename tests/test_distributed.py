@@ -18,6 +18,7 @@ from _support import HANG, ROOT
 from torch import nn
 
 from vqlab import models, processes, training
+from vqlab.codec import Codec
 from vqlab.files import load_tensors
 from vqlab.quantize import ResidualQuantizer
 from vqlab.training import batches
@@ -305,6 +306,15 @@ def test_a_folder_that_the_ranks_do_not_share_is_refused(monkeypatch, tmp_path):
             models.thesis(models.Identity(2), units=4), x, x, out=tmp_path, steps=9, device="cpu",
             progress=False,
         )  # fmt: skip
+
+
+def test_the_command_line_under_torchrun_trains_one_codec_in_one_folder(tmp_path):
+    budget = "--steps 4 --report-every 2 --batch-size 8 --words right --codebook-size 16".split()
+    program = "torch.distributed.run --standalone --nproc-per-node=2 -m vqlab train".split()
+    launch(*program, "--dataset", "words", *budget, "--out", tmp_path / "run")
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [2, 4]
+    assert Codec.load(tmp_path / "run").trained["steps"] == 4
 
 
 if __name__ == "__main__":

@@ -108,3 +108,10 @@ def test_a_table_that_was_typed_by_hand_is_noticed(tmp_path):
     (tmp_path / "t.md").write_text("| 1 |\n")
     text = "a\n<!-- table t.md -->\n| 2 |\n<!-- end -->\nb"
     assert filled(text, tmp_path) == text.replace("2", "1")
+
+
+def test_each_test_that_the_page_of_faults_names_exists():
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "faults.md").read_text("utf-8")))
+    there = "".join(path.read_text("utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    assert len(named) > 50
+    assert named <= set(re.findall(r"^def (test_\w+)", there, re.MULTILINE))

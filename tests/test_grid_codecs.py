@@ -14,7 +14,8 @@ from vqlab import audio, cli
 from vqlab.codec import Codec, packing
 from vqlab.experiments import evaluate, folders, reading, run
 from vqlab.features import segments
-from vqlab.files import bundled
+from vqlab.files import bundled, load_tensors
+from vqlab.training import loop
 
 STORED = ROOT / "tests" / "runs"
 """Runs that the version before `codec.safetensors` left; `killed` after one of three epochs."""
@@ -249,3 +250,22 @@ def test_a_killed_run_of_an_earlier_version_goes_on(tmp_path):
     assert len(found) == 3
     for report, other in zip(found, expected, strict=True):
         assert report["validation_error"] == pytest.approx(other["validation_error"], rel=0.05)
+
+
+def test_a_run_of_sound_has_a_codec_from_its_first_report_on(tmp_path, monkeypatch):
+    step = loop.Loop._step
+
+    def dies(self):
+        if self.run.step == 3:
+            raise MemoryError
+        step(self)
+
+    monkeypatch.setattr(loop.Loop, "_step", dies)
+    options = "--words right --steps 6 --report-every 2 --batch-size 8 --codebook-size 16".split()
+    with pytest.raises(MemoryError):
+        cli.main(["train", "--dataset", "words", *options, "--out", str(tmp_path)])
+    best, _ = load_tensors(tmp_path / "best.safetensors")
+    kept = Codec.load(tmp_path).model.state_dict()["encoder.0.weight"]
+    assert torch.equal(kept, best["encoder.0.weight"].half().float())
+    data = vqlab.compress(sound(16000), model=str(tmp_path))
+    assert vqlab.decompress(data, model=str(tmp_path))[0].shape == (16000,)

@@ -352,13 +352,16 @@ def test_clips_that_are_not_there_are_counted_and_the_first_named(tmp_path):
         metrics.clips_from_list(listed, tmp_path)
 
 
+def test_names_in_a_table_are_escaped():
+    named = metrics.markdown_table({"run": "run"}, [{"run": "a|<b>\nc"}])
+    assert named.splitlines()[2] == r"| a\|&lt;b&gt; c |"
+
+
 def test_a_table_shows_intervals_and_a_dash_for_what_is_undefined():
     rows = [
         {"codec": "ours", "stoi": metrics.Summary(0.78249, 0.7, 0.8, 9), "kbps": 1.0},
         {"codec": "theirs", "stoi": metrics.Summary(math.nan, math.nan, math.nan, 0), "kbps": None},
     ]
-    named = metrics.markdown_table({"run": "run"}, [{"run": "a|<b>\nc"}])
-    assert named.splitlines()[2] == r"| a\|&lt;b&gt; c |"
     assert metrics.markdown_table({"codec": "codec", "kbps": "kbit/s", "stoi": "STOI"}, rows) == (
         "| codec | kbit/s | STOI |\n|---|--:|--:|\n"
         "| ours | 1.00 | 0.782 [0.700, 0.800] |\n| theirs | – | – |"
