@@ -70,11 +70,6 @@ def rank() -> int:
     return _place.rank
 
 
-def local_rank() -> int:
-    """Number of this process among those on this machine, from 0."""
-    return _place.local
-
-
 def world_size() -> int:
     """How many processes there are."""
     return _place.size
@@ -88,6 +83,31 @@ def is_main() -> bool:
 def barrier() -> None:
     """Wait until every rank has come here."""
     sum_over_ranks(torch.zeros(1))  # unlike dist.barrier, it never needs a GPU
+
+
+def default_device() -> torch.device:
+    """The fastest device at hand: a GPU (CUDA, Apple's MPS, …), or the CPU."""
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return found or torch.device("cpu")
+
+
+def usable_device(name: str | torch.device | None) -> torch.device:
+    """The device of that name (None: the fastest). Raises `ValueError` if it is not here."""
+    try:
+        device = default_device() if name is None else torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):  # torch raises one or another
+        raise ValueError(
+            f"the device {str(name)!r} is not here: leave it out for the fastest, "
+            f"{str(default_device())!r}"
+        ) from None
+    here = torch.cuda.device_count()
+    if device.type == "cuda" and _place.local >= here:
+        raise ValueError(
+            f"process {_place.local} of this machine has no GPU, there are {here}: start at most "
+            f"{here}"
+        )
+    return device
 
 
 @contextmanager

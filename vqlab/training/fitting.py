@@ -19,7 +19,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import ConcatDataset
 
 from .. import processes
 from ..features import Features
@@ -27,37 +26,6 @@ from ..files import locked
 from .loop import Loop
 from .losses import mel_loss
 from .runs import Run
-
-
-def join(sets: Sequence[Tensor | Sequence[Tensor]]) -> Tensor | Sequence[Tensor]:
-    """Several sets of waveforms as one: a tensor if all are tensors."""
-    if all(isinstance(items, Tensor) for items in sets):
-        return torch.cat(list(sets))  # type: ignore[arg-type]
-    return ConcatDataset(sets)  # type: ignore[arg-type, return-value]
-
-
-def default_device() -> torch.device:
-    """The fastest device at hand: a GPU (CUDA, Apple's MPS, …), or the CPU."""
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return found or torch.device("cpu")
-
-
-def usable_device(name: str | torch.device | None) -> torch.device:
-    """The device of that name (None: the fastest). Raises `ValueError` if it is not here."""
-    try:
-        device = default_device() if name is None else torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):  # torch raises one or another
-        raise ValueError(
-            f"the device {str(name)!r} is not here: leave it out for the fastest, "
-            f"{str(default_device())!r}"
-        ) from None
-    local, here = processes.local_rank(), torch.cuda.device_count()
-    if device.type == "cuda" and local >= here:
-        raise ValueError(
-            f"process {local} of this machine has no GPU, there are {here}: start at most {here}"
-        )
-    return device
 
 
 def fit(
@@ -125,7 +93,7 @@ def fit(
     for name, items in (("training", train), ("validation", validation)):
         if len(items) == 0:
             raise ValueError(f"the {name} set is empty: check its split, words and folder")
-    device = usable_device(device)
+    device = processes.usable_device(device)
     loss = loss or (mel_loss if features else F.mse_loss)
     settings = {
         "minutes": minutes, "steps": steps, "batch_size": batch_size, "cosine": cosine,

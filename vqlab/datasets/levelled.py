@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import ConcatDataset
 from tqdm.auto import tqdm
 
 from .. import audio
 from ..codec import Codec
-from ..datasets import Dataset
+from .items import Dataset
 
 MOST_IN_MEMORY = 20_000
 """Clips of a training set that are kept in memory: 1.3 GB where each is a second long."""
@@ -33,6 +34,13 @@ def levelled(codec: Codec, dataset: Dataset, *, speeds: Sequence[float] = (1.0,)
         return items
     bar = tqdm(range(len(items)), "reading clips", delay=2, leave=False)
     return torch.stack([items[i] for i in bar])
+
+
+def join(sets: Sequence[Tensor | Sequence[Tensor]]) -> Tensor | Sequence[Tensor]:
+    """Several sets of waveforms as one: a tensor if all are tensors."""
+    if all(isinstance(items, Tensor) for items in sets):
+        return torch.cat(list(sets))  # type: ignore[arg-type]
+    return ConcatDataset(sets)  # type: ignore[arg-type, return-value]
 
 
 @dataclass(frozen=True)
