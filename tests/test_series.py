@@ -13,7 +13,7 @@ from vqlab.lessons import own_file
 SECTIONS = ("What you will hear", "What you will be able to do", "Recap", "Symbols", "Sources")
 PACKAGE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "vqlab").rglob("*.py"))
 
-WITH_PIECES = ("01", "02", "05", "10")  # those in which she builds her own codec
+WITH_PIECES = ("01", "02", "03", "05", "10")  # those in which she builds her own codec
 
 each = pytest.mark.parametrize("number", NUMBERS)
 each_with_pieces = pytest.mark.parametrize("number", WITH_PIECES)
@@ -128,7 +128,7 @@ def test_it_has_three_exercises_or_more_and_names_their_solutions(number):
     for name in checks:
         optional = hasattr(solutions(number), name[3:].replace("-", "_"))
         assert optional or name in lessons.pieces()
-        solution = notebook(number).stem if optional else "my_codec"
+        solution = Path(solutions(number).__file__).stem if optional else "my_codec"
         assert f"(solutions/{solution}.py)" in text(number)
 
 
