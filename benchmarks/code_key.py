@@ -22,6 +22,8 @@ HERE = Path(__file__).resolve().parent
 HOUSE = HERE.parent / "vqlab"
 ROOMS = (
     "audio",
+    "files/sounds.py",
+    "files/headers.py",
     "spectral.py",
     "inversion.py",
     "features.py",

@@ -1,7 +1,8 @@
 """Sound in files and in memory: reading, writing, rates, lengths and levels."""
 
+from ..files.sounds import opened
 from .long import Spooled, spool, spooled
-from .reading import blocks, load, opened
+from .reading import blocks, load
 from .waveforms import (
     fit_length,
     level,

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import reading
+from ..files.sounds import opened
+from .reading import blocks
 from .waveforms import resampled
 
 _PIECE = 1 << 16  # samples
@@ -80,9 +81,9 @@ def spool(path: str | Path, sample_rate: int) -> AbstractContextManager[Spooled]
 
 
 def _read(path: str | Path, sample_rate: int) -> Iterator[np.ndarray]:
-    with reading.opened(path) as file:
+    with opened(path) as file:
         rate, total = file.samplerate, file.promise.samples or None
         with tqdm(total=total, unit="samples", desc="reading", delay=2, leave=False) as bar:
-            for block in resampled(reading.blocks(file), rate, sample_rate):
+            for block in resampled(blocks(file), rate, sample_rate):
                 yield block
                 bar.update(round(len(block) * rate / sample_rate))

@@ -18,11 +18,10 @@ import soxr
 import torch
 from torch import Tensor
 
+from ..files.headers import HIGHEST_RATE, LOWEST_RATE
+
 if TYPE_CHECKING:
     from .long import Spooled
-
-LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000
-"""Hz; outside, a header is wrong."""
 
 HIGHEST_PEAK = 100.0
 """Peak (1 is full scale) beyond which samples are in another scale, as that of 16-bit integers."""

@@ -6,15 +6,16 @@ Notebook: 10
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import soundfile
 import torch
 from torch import Tensor
 
 from ..files import whole_file, written_place
+from ..files.sounds import Watched
 from .waveforms import check_rate, one_sound
 
 
@@ -39,7 +40,7 @@ def save_pieces(path: str | Path, pieces: Iterable[Tensor], sample_rate: int) ->
     length, peak = 0, 0.0
     form = path.suffix[1:].upper()
     with whole_file(written_place(path)) as raw:
-        watched: Any = _Watched(raw)
+        watched: Any = Watched(raw)
         with soundfile.SoundFile(watched, "w", sample_rate, 1, "PCM_16", format=form) as file:
             for piece in pieces:
                 samples = one_sound(piece, f"the waveform for {path}").double()
@@ -57,31 +58,3 @@ def save_pieces(path: str | Path, pieces: Iterable[Tensor], sample_rate: int) ->
             stacklevel=3,
         )
     return length
-
-
-class _Watched:
-    """A file that keeps its first error: libsndfile neither passes it on nor always notices it."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        return self._kept(self.file.write, data) or len(data)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._kept(self.file.seek, offset, whence) or 0
-
-    def tell(self) -> int:
-        return self._kept(self.file.tell) or 0
-
-    def check(self) -> None:
-        if self.error:
-            raise self.error
-
-    def _kept(self, act: Callable[..., int], *arguments: Any) -> int | None:
-        try:
-            return act(*arguments)
-        except OSError as error:
-            self.error = self.error or error
-            return None

@@ -4,6 +4,7 @@ Nothing knows where it lives. What ships is found beside the package (a checkout
 installed wheel). Recordings are found through an option, through the environment variable
 `VQLAB_DATA`, or in the user's download folder, in this order. safetensors hold numbers and a few
 strings; a pickle (`torch.save`) can hold any program, which is why none is read or written here.
+`sounds` opens sound files, `headers` says how far theirs can be believed.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ try:
 except ImportError:  # on Windows a killed writer's file stays until it is removed by hand
     fcntl = None
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def bundled(*parts: str) -> Path:

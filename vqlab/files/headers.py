@@ -12,6 +12,9 @@ from typing import BinaryIO, Literal, NamedTuple
 
 import soundfile
 
+LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000
+"""Hz; outside, a header is wrong."""
+
 _PLACEHOLDERS = (0x7F000000, 1 << 31, 1 << 32)
 """Near these are the sizes that programs leave which write to a pipe: 0x7F000000 (sox, AIFF),
 0x7FFFF000 (sox, mplayer), 0x80000000 and 0xFFFFFFFF (ffmpeg, mpg123)."""
