@@ -58,8 +58,9 @@ class Sound(soundfile.SoundFile):
             )
         if self.header.end < self.header.size:
             yield (
-                f"holds several sounds, joined one after the other: only the first, {samples} samples, is "
-                "used. Cut the file into its parts to use the others."
+                "holds several sounds, joined one after the other: "
+                f"only the first, {samples} samples, "
+                "is used. Cut the file into its parts to use the others."
             )
 
 
