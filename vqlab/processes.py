@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -182,6 +184,55 @@ def sum_gradients(parameters: Iterable[nn.Parameter], weight: float) -> None:
     pieces = total[: -len(learned)].split([p.numel() for p in learned])
     for p, piece, some in zip(learned, pieces, anyone, strict=True):
         p.grad = piece.view_as(p).to(p.dtype) if some else None
+
+
+# Ends
+
+
+def agreed(interrupted: bool, seconds: float) -> tuple[bool, float]:
+    """Whether any rank was interrupted, and rank 0's time: all go on, or stop, together."""
+    told = torch.tensor([interrupted, seconds * is_main()], dtype=torch.float64)
+    anyone, agreed = sum_over_ranks(told).tolist()
+    return anyone > 0, agreed
+
+
+class Interrupts:
+    """Notes the first ctrl-C, so that the step in hand can end; a second acts at once."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self.before = signal.getsignal(signal.SIGINT)
+        main = threading.current_thread() is threading.main_thread()  # others may set no handler
+        self.ours = main and self.before is signal.default_int_handler
+        if self.ours:
+            signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, *_: object) -> None:
+        self.seen = True
+        if _place.size == 1:  # several must end together, at the step's end
+            self.end()
+
+    def end(self) -> None:
+        """Leave ctrl-C to whoever had it before."""
+        if self.ours:
+            signal.signal(signal.SIGINT, self.before)
+
+    def call_on_main(self, act: Callable[[Any], None], argument: Any) -> None:
+        """Call `act` on rank 0; if that is interrupted, all have seen it (one process raises it).
+
+        Random states follow rank 0's.
+        """
+        if _place.size == 1:
+            act(argument)
+            return
+        interrupted = False
+        if is_main():
+            try:
+                act(argument)
+            except KeyboardInterrupt:
+                interrupted = True
+        copy_random_state()
+        self.seen = from_main(interrupted) or self.seen
 
 
 # Rows: the batch is cut along its first axis, rank 0 has the first rows, and so on

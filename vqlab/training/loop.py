@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import signal
-import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,6 +18,8 @@ from ..features import Features
 from ..files import append_text, load_tensors, save_tensors
 from .batches import batch_rows, error_of, evaluate, own_part, take
 from .runs import Meter, Run, copy_state, open_folder, save_checkpoint
+
+_BAR = "{l_bar}{bar}| {elapsed} {postfix}"
 
 
 @dataclass(eq=False)
@@ -56,7 +56,7 @@ class Loop:
         self.best = copy_state(model) if not run.history else None
         self.lowest = run.best["validation_error"] if run.history else math.inf
         self.started = self.clock() - run.seconds
-        self.interrupts = _Interrupts()
+        self.interrupts = processes.Interrupts()
 
     def go(self, *, show: bool) -> None:
         """Take steps until the budget is used up, or ctrl-C; the model gets its best weights."""
@@ -93,7 +93,7 @@ class Loop:
 
     def _goes_on(self) -> bool:
         seconds = self.clock() - self.started
-        self.run.stopped, seconds = _agreed(self.interrupts.seen, seconds)
+        self.run.stopped, seconds = processes.agreed(self.interrupts.seen, seconds)
         done = self.run.share_done(seconds)
         if self.run.settings["cosine"] and done < 1:
             lr = self.rate * 0.5 * (1 + math.cos(math.pi * done))
@@ -169,10 +169,7 @@ class Loop:
         self._measure()
         self._save()
         if self.on_report is not None:
-            if processes.world_size() == 1:
-                self.on_report(self.run)
-            elif _interrupted_by(self.on_report, self.run):
-                self.interrupts.seen = True
+            self.interrupts.call_on_main(self.on_report, self.run)
             self.model.train()  # whoever listens to the model puts it into evaluation mode
 
     def _save(self) -> None:
@@ -186,46 +183,3 @@ class Loop:
             self.best = load_tensors(self.run.folder / "best.safetensors")[0]
         self.model.load_state_dict({name: t.to(self.device) for name, t in self.best.items()})
         self.model.eval()
-
-
-def _agreed(interrupted: bool, seconds: float) -> tuple[bool, float]:
-    """Whether any rank was interrupted, and rank 0's time: all go on, or stop, together."""
-    told = torch.tensor([interrupted, seconds * processes.is_main()], dtype=torch.float64)
-    anyone, agreed = processes.sum_over_ranks(told).tolist()
-    return anyone > 0, agreed
-
-
-def _interrupted_by(on_report: Callable[[Run], None], run: Run) -> bool:
-    """Call it on rank 0; whether that was interrupted. Random states follow rank 0's."""
-    interrupted = False
-    if processes.is_main():
-        try:
-            on_report(run)
-        except KeyboardInterrupt:
-            interrupted = True
-    processes.copy_random_state()
-    return processes.from_main(interrupted)
-
-
-_BAR = "{l_bar}{bar}| {elapsed} {postfix}"
-
-
-class _Interrupts:
-    """Notes the first ctrl-C, so that the step in hand can end; a second acts at once."""
-
-    def __init__(self) -> None:
-        self.seen = False
-        self.before = signal.getsignal(signal.SIGINT)
-        main = threading.current_thread() is threading.main_thread()  # others may set no handler
-        self.ours = main and self.before is signal.default_int_handler
-        if self.ours:
-            signal.signal(signal.SIGINT, self._note)
-
-    def _note(self, *_: object) -> None:
-        self.seen = True
-        if processes.world_size() == 1:  # several must end together, at the step's end
-            self.end()
-
-    def end(self) -> None:
-        if self.ours:
-            signal.signal(signal.SIGINT, self.before)
