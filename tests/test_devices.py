@@ -3,6 +3,7 @@
 So far nobody has run these on either: they are written, and the README says so.
 """
 
+import gpu_check
 import pytest
 import torch
 
@@ -104,3 +105,19 @@ def test_a_codec_of_variable_depth_codes_there_as_on_the_cpu(device):
     data = codec.to_bytes(there, len(sound), gain_db, 20)
     assert torch.equal(codec.from_bytes(data)[0], there)
     assert codec.decode(there, len(sound), gain_db).isfinite().all()
+
+
+def test_the_check_of_a_gpu_rehearses_on_the_cpu(tmp_path, capsys):
+    out = tmp_path / "gpu.md"
+    arguments = ["--device", "cpu", "--steps", "2", "--notebooks", "--out", str(out)]
+    assert gpu_check.main(arguments) == 0
+    assert "| codes equal to the CPU's | " in out.read_text() and "| NO |" not in out.read_text()
+    assert capsys.readouterr().out == out.read_text()
+
+
+@pytest.mark.skipif(
+    torch.cuda.is_available() or torch.backends.mps.is_available(), reason="there is one here"
+)
+def test_without_a_gpu_the_check_is_one_sentence(capsys):
+    assert gpu_check.main([]) == 2
+    assert capsys.readouterr().err.startswith("there is no GPU here")
