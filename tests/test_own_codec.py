@@ -372,6 +372,8 @@ def test_training_starts_is_seen_stops_and_goes_on(trains, her_file):
     wait(lambda: not trains.running)
     assert trains.state["ended"] == "finished" and trains.state["steps"] > steps
     assert trains.state["versions"] == [1, 1.05]
+    minutes, losses = zip(*trains.state["curve"], strict=True)
+    assert list(minutes) == sorted(minutes) and min(losses) > 0
     assert "1.0 of" in repr(trains) or "1.1 of" in repr(trains)
     (name, codec), *_ = trains.versions().items()
     assert name == "1 min" and int(codec.frequencies.sum()) > 10_000

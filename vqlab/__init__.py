@@ -74,7 +74,6 @@ MOVED = {
     "edit": "lessons.edit",
     "entropy": "codec.entropy",
     "levels": "audio",
-    "live": "lessons.live",
     "measures": "metrics.measures",
     "packing": "codec.packing",
     "prior": "lessons.prior",

@@ -7,7 +7,7 @@ on training clips. `Front` makes pictures of segments of one length, each betwee
 minimum and maximum, which are kept, so that the level comes back (Hansen Vedal 2019 lost it). Both
 say how a sound is cut into blocks and what is made of each, which is all that a codec asks.
 
-Notebook: 06
+Notebook: 04, 07, 08, 10, 11
 """
 
 from __future__ import annotations

@@ -41,7 +41,10 @@ class Training:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the process wrote last: minutes, steps, loss, versions, data; empty before any."""
+        """What the process wrote last, empty before any: minutes, steps, loss, versions, data.
+
+        `curve` has pairs of minutes and the mean loss since the pair before.
+        """
         path = where().with_suffix(".training.json")
         return load_json(path) if path.exists() else {}
 
@@ -140,7 +143,8 @@ def start_training(data: str | None = None, *, minutes: float = 20) -> Training:
                 stderr=out,
                 start_new_session=True,
             )
-        started = {"versions": [], "minutes": 0.0, "steps": 0, "loss": float("nan")} | now.state
+        nothing = {"versions": [], "minutes": 0.0, "steps": 0, "loss": float("nan"), "curve": []}
+        started = nothing | now.state
         begun = {"process": _name(psutil.Process(process.pid)), "until": minutes, "ended": ""}
         _write_state(started | begun | {"data": data or ""})
     return now
@@ -230,12 +234,13 @@ def main(watched: int, until: float, data: str | None) -> None:
         try:
             codec.load_state_dict(own_codec.load_codec(now).state_dict())
         except RuntimeError:  # other sizes than those weights have
-            state |= {"minutes": 0.0, "steps": 0, "versions": []}
+            state |= {"minutes": 0.0, "steps": 0, "versions": [], "curve": []}
     state["data"], mels = spectra(own_codec, data)
     state["ended"] = "stopped"
-    written = time.monotonic()
+    written, losses = time.monotonic(), []
     for minutes, loss, version in learn(own_codec, codec, mels, done=state["minutes"], until=until):
         state |= {"minutes": round(minutes, 3), "steps": state["steps"] + 1, "loss": loss}
+        losses.append(loss)
         if version:
             count_codes(own_codec, codec, mels)
             state["versions"] = [*state["versions"], round(minutes, 3)]
@@ -245,8 +250,9 @@ def main(watched: int, until: float, data: str | None) -> None:
             if version:
                 own_codec.save_codec(whole, path)
                 own_codec.save_codec(whole, path.with_suffix(f".{minutes:g}min.npz"))
+            state["curve"] = [*state["curve"], (state["minutes"], sum(losses) / len(losses))]
             _write_state(state)
-            written = time.monotonic()
+            written, losses = time.monotonic(), []
             if not others.is_running():
                 return
     _write_state(state | {"ended": "finished"})

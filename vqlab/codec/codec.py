@@ -5,8 +5,6 @@ tables that say how often each code occurs. Given a waveform it returns codes an
 those, a waveform. A long sound goes through in blocks (`vqlab.features`): those of mel frames
 overlap so far that the network, and Griffin-Lim, see in the middle of each what they would see in
 the whole; pictures are segments, one after the other.
-
-Notebook: 06
 """
 
 from __future__ import annotations

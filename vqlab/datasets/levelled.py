@@ -1,6 +1,6 @@
 """A data set at the level a codec knows, and at several speeds.
 
-Notebook: 06
+Notebook: 12
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 The order of the items depends on the seed and the epoch alone, never on what was drawn before: so
 a training that goes on after an interruption sees the batches it would have seen, and several
 processes (`vqlab.processes`) cut the same batch in parts without asking each other.
-
-Notebook: 06
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Losses of mel frames.
 
-Notebook: 06
+Notebook: 08
 """
 
 from __future__ import annotations
