@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vqlab import datasets, inversion, spectral
+from vqlab import datasets, inversion, metrics, spectral
 from vqlab.metrics import measures
 from vqlab.spectral import MelConfig
 
@@ -130,7 +130,7 @@ def measure(
         found = invert(clip, config)
         times.append((time.perf_counter() - start) * 1000 * config.sample_rate / len(clip))
         target = spectral.stft(clip, RULER).abs()
-        convergences.append(inversion.spectral_convergence(found, target, RULER))
+        convergences.append(metrics.spectral_convergence(found, target, RULER))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "no utterance" is counted below
             scores.append(measures.pesq_wb(clip, found, config.sample_rate))

@@ -7,7 +7,7 @@ import gpu_check
 import pytest
 import torch
 
-from vqlab import inversion, models, quantize, spectral, training
+from vqlab import inversion, metrics, models, quantize, spectral, training
 from vqlab.codec import Codec, Recipe
 from vqlab.features import Features
 from vqlab.spectral import MelConfig
@@ -40,7 +40,7 @@ def test_griffin_lim_and_gradient_give_what_the_cpu_gives(device):
         for where in ("cpu", device):
             found = invert(magnitude.to(where), config, n_iter=20)
             assert found.device.type == where
-            errors.append(inversion.spectral_convergence(found.cpu(), magnitude, config))
+            errors.append(metrics.spectral_convergence(found.cpu(), magnitude, config))
         assert errors[1] == pytest.approx(errors[0], abs=0.03)
     assert inversion.mel_to_audio(mel, config, n_iter=2).device.type == device
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tutorial import FEATURES as TUTORIAL
 
-from vqlab import inversion, spectral
+from vqlab import metrics, spectral
 from vqlab.features import Features, sharpen
 from vqlab.spectral import MelConfig
 
@@ -50,7 +50,7 @@ def test_sound_comes_back_from_features_with_its_length_and_spectrum():
     out = features.synthesise(features.analyse(VOICE.unsqueeze(0)), 16000)
     assert out.shape == (1, 16000)
     target = spectral.stft(VOICE, features.config).abs()
-    assert inversion.spectral_convergence(out[0], target, features.config) < 0.25
+    assert metrics.spectral_convergence(out[0], target, features.config) < 0.25
 
 
 def test_error_is_in_decibels():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from _support import need
 
-from vqlab import inversion, spectral
+from vqlab import inversion, metrics, spectral
 from vqlab.spectral import MelConfig
 
 CONFIG = MelConfig()
@@ -51,7 +51,7 @@ def test_fast_griffin_lim_comes_near_and_nearer_than_the_plain_one(sounds, magni
     for momentum in (0.0, 0.99):
         found = inversion.griffin_lim(magnitude, CONFIG, momentum=momentum, length=SAMPLES)
         assert found.shape == sounds.shape
-        error[momentum] = inversion.spectral_convergence(found, magnitude, CONFIG)
+        error[momentum] = metrics.spectral_convergence(found, magnitude, CONFIG)
     assert error[0.0] < 0.17
     assert error[0.99] < 0.095
     assert error[0.99] < 0.7 * error[0.0]
@@ -59,7 +59,7 @@ def test_fast_griffin_lim_comes_near_and_nearer_than_the_plain_one(sounds, magni
 
 def test_plain_griffin_lim_never_gets_worse(magnitude):
     errors = [
-        inversion.spectral_convergence(
+        metrics.spectral_convergence(
             inversion.griffin_lim(magnitude, CONFIG, n_iter=n, momentum=0.0), magnitude, CONFIG
         )
         for n in range(6)
@@ -91,9 +91,9 @@ def test_griffin_lim_is_as_good_as_torchaudios(magnitude):
     for seed in range(6):  # the random start moves a single result by a tenth
         torch.manual_seed(seed)
         peer = functional.griffinlim(magnitude, window, 512, 128, 512, 1.0, 32, 0.99, SAMPLES, True)
-        theirs.append(inversion.spectral_convergence(peer, magnitude, CONFIG))
+        theirs.append(metrics.spectral_convergence(peer, magnitude, CONFIG))
         found = inversion.griffin_lim(magnitude, CONFIG, length=SAMPLES, seed=seed)
-        ours.append(inversion.spectral_convergence(found, magnitude, CONFIG))
+        ours.append(metrics.spectral_convergence(found, magnitude, CONFIG))
     assert sum(ours) < 1.1 * sum(theirs)
 
 
@@ -103,8 +103,8 @@ def test_griffin_lim_works_at_other_windows_and_hops(sounds, geometry):
     target = spectral.stft(sounds, config).abs()
     found = inversion.griffin_lim(target, config, length=SAMPLES)
     start = inversion.griffin_lim(target, config, n_iter=0, length=SAMPLES)
-    error = inversion.spectral_convergence(found, target, config)
-    assert error < 0.45 * inversion.spectral_convergence(start, target, config)
+    error = metrics.spectral_convergence(found, target, config)
+    assert error < 0.45 * metrics.spectral_convergence(start, target, config)
     assert found.abs().max() < 2 * sounds.abs().max()  # no click at the ends
 
 
@@ -170,7 +170,7 @@ def test_nnls_is_nearer_than_the_pseudo_inverse(sounds, magnitude):
 
 def test_mel_to_audio_round_trip_has_the_measured_error(sounds, magnitude):
     found = inversion.mel_to_audio(spectral.mel(sounds, CONFIG), CONFIG, length=SAMPLES)
-    assert inversion.spectral_convergence(found, magnitude, CONFIG) < 0.30
+    assert metrics.spectral_convergence(found, magnitude, CONFIG) < 0.30
     error_db = (spectral.log_mel(found, CONFIG) - spectral.log_mel(sounds, CONFIG)).abs()
     assert error_db.mean() < 1.5
 
@@ -191,15 +191,15 @@ def test_gradient_from_noise_finds_the_magnitude_and_the_level(sounds, magnitude
     found = inversion.gradient(
         magnitude[:1], CONFIG, n_iter=60, length=SAMPLES, normalize=normalize
     )
-    assert inversion.spectral_convergence(found, magnitude[:1], CONFIG) < 0.12
+    assert metrics.spectral_convergence(found, magnitude[:1], CONFIG) < 0.12
     assert found.square().mean() == pytest.approx(float(sounds[0].square().mean()), rel=0.1)
 
 
 def test_gradient_improves_on_the_griffin_lim_it_starts_from(magnitude):
     start = inversion.griffin_lim(magnitude[1], CONFIG, length=SAMPLES)
-    before = inversion.spectral_convergence(start, magnitude[1], CONFIG)
+    before = metrics.spectral_convergence(start, magnitude[1], CONFIG)
     found = inversion.gradient(magnitude[1], CONFIG, n_iter=30, init=start)
-    assert inversion.spectral_convergence(found, magnitude[1], CONFIG) < 0.9 * before
+    assert metrics.spectral_convergence(found, magnitude[1], CONFIG) < 0.9 * before
 
 
 def test_gradient_on_decibels_improves_the_decibels(sounds):
@@ -229,9 +229,9 @@ def test_gradient_of_silence_is_silence_and_no_steps_change_nothing(sounds):
 
 
 def test_spectral_convergence_of_known_estimates(sounds, magnitude):
-    assert inversion.spectral_convergence(sounds, magnitude, CONFIG) == pytest.approx(0, abs=1e-6)
-    assert inversion.spectral_convergence(0 * sounds, magnitude, CONFIG) == pytest.approx(1.0)
-    half = inversion.spectral_convergence(0.5 * sounds, magnitude, CONFIG)
+    assert metrics.spectral_convergence(sounds, magnitude, CONFIG) == pytest.approx(0, abs=1e-6)
+    assert metrics.spectral_convergence(0 * sounds, magnitude, CONFIG) == pytest.approx(1.0)
+    half = metrics.spectral_convergence(0.5 * sounds, magnitude, CONFIG)
     assert half == pytest.approx(0.5, abs=1e-5)
 
 
@@ -249,7 +249,7 @@ def test_what_does_not_fit_is_refused_by_name(magnitude):
         (lambda: inversion.gradient(magnitude, CONFIG, kind="phase"), "phase"),
         (lambda: inversion.gradient(magnitude, CONFIG, kind="log_mel"), "80"),
         (lambda: inversion.gradient(magnitude, CONFIG, init=torch.zeros(3, 5)), "length 5"),
-        (lambda: inversion.spectral_convergence(torch.zeros(500), magnitude, CONFIG), "shape"),
+        (lambda: metrics.spectral_convergence(torch.zeros(500), magnitude, CONFIG), "shape"),
     ]
     for call, words in refusals:
         with pytest.raises(ValueError, match=words):

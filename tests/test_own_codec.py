@@ -81,7 +81,7 @@ def test_griffin_lim_is_as_good_as_the_packages():
     wanted = spectral.stft(clip, config).abs()
     theirs = inversion.griffin_lim(wanted, config, length=clip.shape[1])
     fault = float((found - magnitude).norm() / magnitude.norm())
-    assert fault < 1.1 * inversion.spectral_convergence(theirs, wanted, config)
+    assert fault < 1.1 * metrics.spectral_convergence(theirs, wanted, config)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -229,10 +229,17 @@ class Front:
             db[some] = spectral.to_db(power, self.floor_db)
         return db
 
-    def analyse(self, segments: Tensor) -> Pictures:
-        """Segments `(n, samples)` to pictures; a silent one becomes all zeros."""
+    def analyse(self, segments: Tensor, *, whole: bool = False) -> Pictures:
+        """Segments `(n, samples)` to pictures; a silent one becomes all zeros.
+
+        whole : round their ranges outwards to whole decibels, which take a byte each in a file
+        """
         db = self.decibels(segments)
-        return scale(db, db.amin(dim=(1, 2)), db.amax(dim=(1, 2)))
+        low, high = db.amin(dim=(1, 2)), db.amax(dim=(1, 2))
+        if whole:
+            low, high = low.floor(), high.ceil()
+        span = (high - low).clamp(min=1e-6)  # below in place, as decibels are large
+        return Pictures(db.sub_(low[:, None, None]).div_(span[:, None, None]), low, high)
 
     def positions(self, samples: int, stride: int) -> int:
         """How many positions of `stride` frames a sound has."""
@@ -254,14 +261,10 @@ class Front:
         return max(1, -(-samples // self.samples))
 
     def take(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        """What a network sees of a block `(1, samples)`, and its range, whole decibels `(1, 2)`.
-
-        The range is that of the picture, rounded outwards, so that it takes two bytes in a file.
-        """
-        db = self.decibels(segments(waveform[0].cpu(), self.samples))
-        level = torch.stack([db.amin(dim=(1, 2)).floor(), db.amax(dim=(1, 2)).ceil()], dim=1)
-        x = scale(db, *level.unbind(dim=1)).scaled.to(waveform.device)
-        return x.unsqueeze(1) if self.picture else x, level
+        """What a network sees of a block `(1, samples)`, and its range, whole decibels `(1, 2)`."""
+        scaled, *level = self.analyse(segments(waveform[0].cpu(), self.samples), whole=True)
+        x = scaled.to(waveform.device)
+        return x.unsqueeze(1) if self.picture else x, torch.stack(level, dim=1)
 
     def give(self, x: Tensor, block: Block, level: Any, *, n_iter: int | None = None) -> Tensor:
         """The waveform `(1, samples)` of what a decoder made of a block with this range."""
@@ -294,12 +297,6 @@ class Front:
         start = inversion.mel_to_audio(power, self.config, length=self.samples)
         db = spectral.to_db(power)
         return inversion.gradient(db, self.config, kind="log_mel", init=start, **options)
-
-
-def scale(db: Tensor, low: Tensor, high: Tensor) -> Pictures:
-    """Decibels `(n, rows, frames)`, changed in place (they are large), by ranges `(n,)`."""
-    span = (high - low).clamp(min=1e-6)
-    return Pictures(db.sub_(low[:, None, None]).div_(span[:, None, None]), low, high)
 
 
 def segments(waveform: Tensor, samples: int) -> Tensor:

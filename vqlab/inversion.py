@@ -195,26 +195,6 @@ def gradient(
     return found.reshape(*target.shape[:-2], length)
 
 
-@torch.no_grad()
-def spectral_convergence(estimate: Tensor, target_magnitude: Tensor, config: MelConfig) -> float:
-    """Relative error of a waveform's magnitude, norm(|STFT| - target) / norm(target); 0 is perfect.
-
-    For a batch, the mean over its sounds (those with a silent target are left out).
-
-    estimate         : waveform (..., samples)
-    target_magnitude : Tensor (..., bins, frames)
-    """
-    magnitude = spectral.stft(estimate, config).abs()
-    if magnitude.shape != target_magnitude.shape:
-        raise ValueError(
-            f"The waveform has a spectrogram of shape {tuple(magnitude.shape)}, the target "
-            f"{tuple(target_magnitude.shape)}; give both the same length and configuration."
-        )
-    error = (magnitude - target_magnitude).flatten(-2).norm(dim=-1)
-    size = target_magnitude.flatten(-2).norm(dim=-1)
-    return float((error / size)[size > 0].mean())
-
-
 def _magnitude(waveform: Tensor, config: MelConfig) -> Tensor:
     spectrum = spectral.stft(waveform, config)
     # The tiny constant keeps the gradient of the root finite where the spectrum is zero.
