@@ -88,7 +88,7 @@ class Codec:
     @property
     def usual_kbps(self) -> float:
         """The rate where nobody asks for one: 1 kbit/s, or the lowest that the model has."""
-        self._check_codes()
+        self.model.bottleneck.check_has_codes()
         return max(1.0, self.rates[0] / 1000)
 
     @property
@@ -104,13 +104,6 @@ class Codec:
         stride = self.model.stride
         frames = self.features.positions(samples, stride)
         return (self.features.rows // stride, frames) if self.features.picture else (frames,)
-
-    def _check_codes(self) -> None:
-        if not self.rates:
-            raise ValueError(
-                "this model has no codes to store: take one with a quantiser (vq, rvq, fsq), or "
-                "`vqlab reconstruct` to hear it"
-            )
 
     def normalise(self, waveform: Tensor) -> tuple[Tensor, float]:
         """`waveform` at the level the model knows, and the gain in dB that took it there.
@@ -139,7 +132,7 @@ class Codec:
         Raises `ValueError` for an empty waveform, more than one channel, NaN or infinity, and where
         the model has no codes.
         """
-        self._check_codes()
+        self.model.bottleneck.check_has_codes()
         return Analysis(self, waveform)
 
     def encode(

@@ -100,10 +100,7 @@ def _varint(value: int) -> bytes:
 
 def _read_varint(data: bytes, start: int) -> tuple[int, int]:
     value = 0
-    for place in range(5):
-        if start + place >= len(data):
-            break
-        byte = data[start + place]
+    for place, byte in enumerate(data[start : start + 5]):
         value |= (byte & 127) << (7 * place)
         if byte < 128:
             return value, start + place + 1

@@ -68,7 +68,10 @@ class Bottleneck(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, z: Tensor) -> Quantized:
-        """Vectors for the decoder, with gradient, loss and statistics. May learn in training."""
+        """Vectors for the decoder, with gradient, loss and statistics. May learn in training.
+
+        Raises ValueError where the second axis of z is not `channels` long.
+        """
 
     def in_turn(self) -> Sequence[Any]:
         """The stages whose vectors add up; each has `codes_of(vectors)` and `vectors_of(codes)`."""
@@ -81,7 +84,7 @@ class Bottleneck(nn.Module, ABC):
         Returns int64 (batch, stages, *positions). Raises ValueError for a bottleneck without codes,
         and for a z of another shape.
         """
-        self._check_has_codes()
+        self.check_has_codes()
         check_shape(z, self.dim)
         left, codes = self._to_vectors(z.float()), []
         for stage in self.in_turn():
@@ -95,7 +98,7 @@ class Bottleneck(nn.Module, ABC):
         Fewer stages, or -1 in place of a code after the first stage, give a coarser z. Raises
         ValueError for a bottleneck without codes, and for codes that it does not have.
         """
-        self._check_has_codes()
+        self.check_has_codes()
         check_codes(codes, self.codebook_sizes)
         z_q = torch.zeros(codes[:, 0].numel(), self.dim, device=codes.device)
         for stage, found in zip(self.in_turn(), codes.unbind(dim=1), strict=False):
@@ -112,10 +115,12 @@ class Bottleneck(nn.Module, ABC):
         counts = count_codes(codes, self.codebook_sizes[0])
         return processes.sum_over_ranks(counts) if self.training else counts
 
-    def _check_has_codes(self) -> None:
+    def check_has_codes(self) -> None:
+        """Raise ValueError where real numbers go through."""
         if not self.codebook_sizes:
             raise ValueError(
-                f"a model with the bottleneck {type(self).__name__} has no codes: use a quantiser"
+                f"a model with the bottleneck {type(self).__name__} has no codes to store: take "
+                "one with a quantiser (vq, rvq, fsq), or `vqlab reconstruct` to hear it"
             )
 
 

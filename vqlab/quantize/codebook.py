@@ -84,10 +84,7 @@ class VectorQuantizer(Bottleneck):
         self.register_buffer("started", torch.tensor(not kmeans_start))
 
     def forward(self, z: Tensor) -> Quantized:
-        """Quantise z (batch, dim, *positions); codes are (batch, 1, *positions).
-
-        Raises ValueError when the channel axis of z is not `dim` long.
-        """
+        """Quantise z (batch, dim, *positions); codes are (batch, 1, *positions)."""
         check_shape(z, self.dim)
         with torch.autocast(z.device.type, enabled=False):
             z_e = z.float()

@@ -45,10 +45,7 @@ class FiniteScalarQuantizer(Bottleneck):
         self.register_buffer("basis", torch.tensor(basis), persistent=False)
 
     def forward(self, z: Tensor) -> Quantized:
-        """Quantise z (batch, dim, *positions); codes are (batch, 1, *positions).
-
-        Raises ValueError when the channel axis of z is not `dim` long.
-        """
+        """Quantise z (batch, dim, *positions); codes are (batch, 1, *positions)."""
         check_shape(z, self.dim)
         with torch.autocast(z.device.type, enabled=False):
             values = self.round(to_vectors(z.float()))  # (n, dim)

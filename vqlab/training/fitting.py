@@ -73,9 +73,8 @@ def fit(
     on_report : called with the run after each report, for live pictures (by rank 0 alone).
 
     Several processes: after `vqlab.processes.start`, each calls this with the same arguments, and
-    `out` on a disk that all see. They begin with rank 0's weights, and random numbers are drawn for
-    the whole batch (`augment` gets all of it on every rank), so that the result is that of one
-    process, but for rounding. Only BatchNorm sees its own rank's part.
+    `out` on a disk that all see. The result is that of one process that begins as rank 0 does, but
+    for rounding; only BatchNorm sees its own rank's part.
 
     ctrl-C (in Jupyter: interrupt) ends it after the current step and keeps what was learned, but
     which weights are best is for reports to say; a second ctrl-C does not wait for the step, unless
