@@ -27,6 +27,9 @@ FLOORS = """
 """.strip().splitlines()
 MOST_ENTRIES = 24
 MOST_LINES = 13_200
+MOST_TO_LEARN = 4_600
+"""Lines of the rooms that a learner reads, from the sound to the training."""
+LEARNT = "audio spectral inversion features quantize networks models codec training".split()
 PACKAGE = ROOT / "vqlab"
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.name[:2] != "__")
 
@@ -104,3 +107,8 @@ def test_the_house_stays_small():
     assert len(entries) + 2 <= MOST_ENTRIES  # with __init__ and __main__
     lines = sum(len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py"))
     assert lines <= MOST_LINES
+
+
+def test_what_a_learner_reads_stays_short():
+    learnt = [path for name, path in MODULES.items() if room_of(name) in LEARNT]
+    assert sum(len(path.read_text().splitlines()) for path in learnt) <= MOST_TO_LEARN

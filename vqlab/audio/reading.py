@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
 from torch import Tensor
 
@@ -62,24 +61,11 @@ def blocks(file: Sound) -> Iterator[np.ndarray]:
     Decodes until nothing comes, so memory follows what is there, not what the header promises.
     Warns, and raises ValueError, as `load` does.
     """
-    room = np.empty((_BLOCK, file.channels), np.float32)
-    samples, damaged, tally = 0, False, Tally()
-    while not damaged:
-        room.fill(np.nan)
-        try:
-            block = file.read_block(room)
-        except soundfile.LibsndfileError:
-            # What was decoded before the damage lies in the room all the same.
-            block = room[: int(np.isfinite(room).all(axis=1).cumprod().sum())]
-            if not samples and len(block) == 0:
-                raise
-            damaged = True
-        if len(block) == 0:
-            break
+    room, tally = np.empty((_BLOCK, file.channels), np.float32), Tally()
+    while len(block := file.read_block(room)):
         check_samples(block, str(file.path))
-        samples += len(block)
         yield tally.add(block)
-    if not samples:
+    if not file.taken:
         raise ValueError(f"{file.path} holds no samples, only a header; copy or record it again.")
-    for remark in (*file.remarks(samples, damaged), *tally.remarks()):
+    for remark in (*file.remarks(), *tally.remarks()):
         warnings.warn(f"{file.path} {remark}", stacklevel=3)

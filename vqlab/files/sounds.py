@@ -32,24 +32,38 @@ class Sound(soundfile.SoundFile):
             else:
                 super().__init__(os.fsencode(path) if os.name == "posix" else str(path))
         self.promise: Promise = promise(self.header, self)
+        self.taken, self.damaged = 0, False  # samples read so far
 
     def seekable(self) -> bool:
         """No: soundfile would seek after every block, which costs an MP3 decoder its state."""
         return False
 
     def read_block(self, room: np.ndarray) -> np.ndarray:
-        with _quiet(self.subtype.startswith("MPEG")):
-            return self.read(out=room)
+        """The next samples, in `room (samples, channels)`; none at the end and after damage."""
+        if self.damaged:
+            return room[:0]
+        room.fill(np.nan)
+        try:
+            with _quiet(self.subtype.startswith("MPEG")):
+                block = self.read(out=room)
+        except soundfile.LibsndfileError:
+            # What was decoded before the damage lies in the room all the same.
+            block = room[: int(np.isfinite(room).all(axis=1).cumprod().sum())]
+            if not self.taken and len(block) == 0:
+                raise
+            self.damaged = True
+        self.taken += len(block)
+        return block
 
-    def remarks(self, samples: int, damaged: bool) -> Iterator[str]:
-        """Sentences, without their subject, on a file of which so many samples could be read."""
-        kind, promised = self.promise
+    def remarks(self) -> Iterator[str]:
+        """Sentences, without their subject, on what was odd about a file that has been read."""
+        (kind, promised), samples = self.promise, self.taken
         if kind == "known" and samples < promised:
             yield (
                 f"is cut short: its header promises {promised} samples, {samples} could be read "
                 "and are used."
             )
-        elif damaged:
+        elif self.damaged:
             yield f"is damaged: {samples} samples could be read and are used."
         if self.header.mended:
             yield (
