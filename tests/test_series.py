@@ -13,7 +13,7 @@ from vqlab.lessons import own_file
 SECTIONS = ("What you will hear", "What you will be able to do", "Recap", "Symbols", "Sources")
 PACKAGE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "vqlab").rglob("*.py"))
 
-WITH_PIECES = ("01", "02", "03", "05", "06", "10")  # those in which she builds her own codec
+WITH_PIECES = ("01", "02", "03", "05", "06", "09", "10")  # those in which she builds her own codec
 
 each = pytest.mark.parametrize("number", NUMBERS)
 each_with_pieces = pytest.mark.parametrize("number", WITH_PIECES)

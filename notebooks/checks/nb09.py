@@ -1,4 +1,4 @@
-"""The exercises of notebook 09: bits of a table, of a list, of a stage, of a context.
+"""The optional exercise of notebook 09, Huffman's code; its core ones stand in `own_bytes`.
 
 Also what the notebook reads from the measured results: `results` finds them in a checkout and
 in a wheel, `peers` makes points for `codec_plots.rate_quality` of the codecs' table.
@@ -8,16 +8,15 @@ Notebook: 09
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from vqlab.lessons.exercise import Exercise, value_of
+from vqlab.lessons.exercise import Exercise
 
 
 def results(*parts: str) -> Path:
@@ -71,233 +70,116 @@ def _interval(cell: str) -> tuple[float, float, float]:
     return mean, low, high
 
 
-# --- the exercises --------------------------------------------------------------------------------
+# --- 09-huffman: {letter: share} -> {letter: word} ------------------------------------------------
 
+Words = dict[str, str]
 
-def _shares(counts: Tensor) -> Tensor:
-    return counts / counts.sum()
-
-
-def _entropy(counts: Tensor) -> Tensor:
-    p = _shares(counts)[counts > 0]
-    return -(p * p.log2()).sum()
-
-
-_counts = torch.tensor([9.0, 3.0, 0.0, 2.0, 2.0])
-table_entropy = Exercise(
-    probe=value_of(_counts),
-    right=_entropy,
-    mistakes=(
-        (
-            lambda c: -(_shares(c) * _shares(c).log2()).sum(),
-            "the result is not a number. A code that never occurs has p = 0, and 0 · log 0 is "
-            "`nan` in a computer; it counts as 0, so leave such codes out.",
-        ),
-        (
-            lambda c: -(_shares(c)[c > 0] * _shares(c)[c > 0].log()).sum(),
-            "you take the natural logarithm; bits need `log2`.",
-        ),
-        (lambda c: -_entropy(c), "the sign is the wrong way round: log2 of a share is negative."),
-        (
-            lambda c: -_shares(c)[c > 0].log2().mean(),
-            "you average −log2 p over the codes, each once. A frequent code is paid for more "
-            "often: weigh each by its share p.",
-        ),
-        (
-            lambda c: -(c[c > 0] * c[c > 0].log2()).sum(),
-            "counts are not shares yet: divide them by their sum first.",
-        ),
-    ),
-    hints=(
-        "First the shares: p = counts / counts.sum().",
-        "Keep p[p > 0], then minus the sum of p · log2 p.",
-    ),
-)
-
-
-def _code_length(codes: Tensor, frequencies: Tensor) -> Tensor:
-    return -_shares(frequencies.double())[codes].log2().sum()
-
-
-_codes, _frequencies = torch.tensor([0, 0, 1, 0, 3, 2, 0, 2]), torch.tensor([40, 12, 9, 3])
-code_length = Exercise(
-    probe=value_of(_codes, _frequencies),
-    right=_code_length,
-    mistakes=(
-        (
-            lambda c, f: _code_length(c, f) / len(c),
-            "this is the mean of a code; asked for is the length of the whole list.",
-        ),
-        (
-            lambda c, f: len(c) * _entropy(f.double()),
-            "you multiply the entropy of the *table* by the number of codes. That is right only "
-            "for a list in which codes are just as frequent as in the table; look up each code.",
-        ),
-        (
-            lambda c, f: len(c) * _entropy(torch.bincount(c).double()),
-            "you count the list itself. The reader does not have it yet: both sides must use the "
-            "table that was given.",
-        ),
-        (
-            lambda c, f: len(c) * math.log2(len(f)),
-            "log2 K is the price where all codes are equally frequent; use the table.",
-        ),
-        (
-            lambda c, f: (-_shares(f.double())[c].log2()).ceil().sum(),
-            "you round each code up to whole bits. A range coder need not: only the sum counts.",
-        ),
-        (
-            lambda c, f: -_shares(f.double())[c].log().sum(),
-            "you take the natural logarithm; bits need `log2`.",
-        ),
-    ),
-    hints=(
-        "The share of each code of the list: (frequencies / frequencies.sum())[codes].",
-        "Minus the sum of their log2.",
-    ),
-)
-
-
-def _range_step(low: int, width: int, frequencies: Sequence[int], code: int) -> tuple[int, int]:
-    step = width // sum(frequencies)
-    return low + step * sum(frequencies[:code]), step * frequencies[code]
-
-
-_table = [5, 1, 7, 3]
-range_step = Exercise(
-    probe=lambda fn: (fn(0, 1000, list(_table), 0), fn(300, 1000, list(_table), 2)),
-    right=_range_step,
-    mistakes=(
-        (
-            lambda low, width, f, code: (
-                low + width // sum(f) * sum(f[: code + 1]),
-                width // sum(f) * f[code],
-            ),
-            "your part begins where the code's own part ends. Add up the frequencies *before* it: "
-            "frequencies[:code].",
-        ),
-        (
-            lambda low, width, f, code: (
-                low + width * sum(f[:code]) // sum(f),
-                width * f[code] // sum(f),
-            ),
-            "you multiply before you divide. The reader divides first (step = width // sum), so "
-            "yours rounds to other numbers than the reader's, and the codes come back wrong.",
-        ),
-        (
-            lambda low, width, f, code: (
-                low + width / sum(f) * sum(f[:code]),
-                width / sum(f) * f[code],
-            ),
-            "these are fractions: `/` instead of `//`. Whole numbers are what keeps two machines "
-            "together.",
-        ),
-        (
-            lambda low, width, f, code: _range_step(0, width, f, code),
-            "the new interval lies inside the old one: add the old `low`.",
-        ),
-        (
-            lambda low, width, f, code: (_range_step(low, width, f, code)[0], width // sum(f)),
-            "each code's part is as wide as its frequency: step times frequencies[code].",
-        ),
-    ),
-    hints=(
-        "step = width // sum(frequencies) is what one unit of frequency is worth.",
-        "Skip step · (all frequencies before the code); what is left is step · frequencies[code] "
-        "wide.",
-    ),
-)
-
-
-def _rvq_rate(depth: Tensor, sizes: Sequence[int], seconds: float) -> float:
-    return sum(sum(math.log2(size) for size in sizes[:d]) for d in depth.tolist()) / seconds
-
-
-_depth, _sizes = torch.tensor([1, 4, 3, 1, 2]), [1024, 256, 64, 64]
-rvq_rate = Exercise(
-    probe=value_of(_depth, _sizes, 0.25),
-    right=_rvq_rate,
-    mistakes=(
-        (
-            lambda d, s, t: _rvq_rate(torch.full_like(d, len(s)), s, t),
-            "you count all stages at every position; `depth` says how many each one has.",
-        ),
-        (
-            lambda d, s, t: d.sum() * math.log2(s[0]) / t,
-            "every stage has its own codebook: take the size of the stage, not that of the first.",
-        ),
-        (lambda d, s, t: _rvq_rate(d, s, 1), "these are bits; divide by the seconds."),
-        (
-            lambda d, s, t: sum(math.log2(sum(s[:n])) for n in d.tolist()) / t,
-            "the sizes multiply, they do not add: two stages of 64 make 64 · 64 sums. So their "
-            "logarithms add.",
-        ),
-        (
-            lambda d, s, t: sum(sum(s[:n]) for n in d.tolist()) / t,
-            "a codebook of K rows costs log2 K bits, not K.",
-        ),
-    ),
-    hints=(
-        "One position of depth d costs log2 of the first d sizes, added up.",
-        "Add over the positions, then divide by the seconds.",
-    ),
-)
-
-
-def _bits_by_context(counts: Tensor) -> Tensor:
-    weight = _shares(counts.sum(dim=1))
-    return sum(w * _entropy(row) for w, row in zip(weight, counts, strict=True) if w > 0)  # type: ignore[return-value]
-
-
-def _without_care(counts: Tensor) -> Tensor:
-    p = counts / counts.sum(dim=1, keepdim=True)
-    inside = torch.where(p == 0, 0.0, -p * p.log2()).sum(dim=1)
-    return (_shares(counts.sum(dim=1)) * inside).sum()
-
-
-_pairs = torch.tensor(
-    [[12.0, 2.0, 0.0, 2.0], [1.0, 1.0, 1.0, 1.0], [0.0, 3.0, 9.0, 0.0], [0.0, 0.0, 0.0, 0.0]]
-)
-bits_by_context = Exercise(
-    probe=value_of(_pairs),
-    right=_bits_by_context,
-    mistakes=(
-        (
-            lambda c: _entropy(c.sum(dim=0)),
-            "you add the rows up first: that is one table for all contexts. Take the entropy of "
-            "each row.",
-        ),
-        (
-            lambda c: sum(_entropy(row) for row in c if row.sum() > 0) / (c.sum(dim=1) > 0).sum(),
-            "a context that is met often is paid for often: weigh each row's entropy by its share "
-            "of all codes.",
-        ),
-        (
-            lambda c: _entropy(c.flatten()),
-            "these are the bits of context *and* code together. The context is known already.",
-        ),
-        (
-            lambda c: sum(
-                w * _entropy(row) for w, row in zip(_shares(c.sum(dim=0)), c.T, strict=True)
-            ),
-            "you go along the columns: a row is a context, a column is the code that follows.",
-        ),
-        (
-            _without_care,
-            "the result is not a number: a context that never occurs has no shares. Its weight is "
-            "0, so leave it out.",
-        ),
-    ),
-    hints=(
-        "Entropy of each row with your function of exercise 9.1.",
-        "Weigh it with row.sum() / counts.sum(), and leave out rows whose sum is 0.",
-    ),
-)
-
-EXERCISES = {
-    "table-entropy": table_entropy,
-    "code-length": code_length,
-    "range-step": range_step,
-    "rvq-rate": rvq_rate,
-    "bits-by-context": bits_by_context,
+_ALPHABETS = {
+    "two letters": {"a": 0.9, "b": 0.1},
+    "the four letters above": {"a": 0.6, "b": 0.2, "c": 0.1, "d": 0.1},
+    "four letters, equally frequent": dict.fromkeys("abcd", 0.25),
+    "six letters": {"a": 0.3, "b": 0.25, "c": 0.2, "d": 0.12, "e": 0.08, "f": 0.05},
 }
+
+
+def _what_counts(fn: Callable[..., Any]) -> dict[str, Any]:
+    """The mean length and whether the words can be told apart: which side has the 0 is open."""
+    told: dict[str, Any] = {}
+    for name, shares in _ALPHABETS.items():
+        words = fn(dict(shares))
+        told[f"the letters of {name}"] = "".join(sorted(words))
+        told[f"bits a letter, {name}"] = sum(p * len(words[k]) for k, p in shares.items())
+        told[f"whether no word begins another, {name}"] = not any(
+            a.startswith(b) for a, b in itertools.permutations(words.values(), 2)
+        )
+    return told
+
+
+def _joined(
+    *, rarest: bool = True, front: bool = True, share: Callable[..., float] = operator.add
+) -> Callable[[Mapping[str, float]], Words]:
+    """rarest : join the two rarest groups, else the most frequent; front : digits go in front of a
+    word, else to its end; share : of two groups together."""
+
+    def fn(shares: Mapping[str, float]) -> Words:
+        groups = [(p, {letter: ""}) for letter, p in shares.items()]
+        while len(groups) > 1:
+            groups.sort(key=lambda group: group[0], reverse=not rarest)
+            (p, zero), (q, one), *others = groups
+            words = {k: f"0{w}" if front else f"{w}0" for k, w in zero.items()}
+            words |= {k: f"1{w}" if front else f"{w}1" for k, w in one.items()}
+            groups = [*others, (share(p, q), words)]
+        return groups[0][1]
+
+    return fn
+
+
+def _equally_long(shares: Mapping[str, float]) -> Words:
+    bits = math.ceil(math.log2(len(shares)))
+    return {letter: f"{n:0{bits}b}" for n, letter in enumerate(shares)}
+
+
+def _one_after_the_other(shares: Mapping[str, float]) -> Words:
+    """The most frequent one 0, the next 10, the next 110, …"""
+    order = sorted(shares, key=lambda letter: -shares[letter])
+    return {k: "1" * n + "0" * (n < len(order) - 1) for n, k in enumerate(order)}
+
+
+def _rounded_up(shares: Mapping[str, float]) -> Words:
+    """Shannon's code of 1948: each word as long as its letter's bits, rounded up."""
+    order = sorted(shares, key=lambda letter: -shares[letter])
+    words, before = {}, 0.0
+    for letter in order:
+        bits = math.ceil(-math.log2(shares[letter]))
+        words[letter] = f"{math.floor(before * 2**bits + 1e-9):0{bits}b}"
+        before += shares[letter]
+    return words
+
+
+huffman = Exercise(
+    probe=_what_counts,
+    right=_joined(),
+    mistakes=(
+        (
+            _joined(rarest=False),
+            "you join the two most frequent groups; join the two *rarest*.",
+        ),
+        (
+            _joined(front=False),
+            "the digit of a fork goes in *front* of the words so far: what is joined last is read "
+            "first. At the end it makes words that begin others.",
+        ),
+        (
+            _joined(share=max),
+            "two groups together are as frequent as both: add their shares.",
+        ),
+        (
+            _joined(share=min),
+            "two groups together are as frequent as both: add their shares.",
+        ),
+        (
+            _equally_long,
+            "all words are equally long, whatever the shares: frequent letters should be shorter.",
+        ),
+        (
+            _one_after_the_other,
+            "each letter gets one digit more than the one before. That is right for some shares "
+            "only: with equal ones, two groups of two are better. Join the two rarest *groups*, "
+            "and count a group with the shares of all its letters added up.",
+        ),
+        (
+            _rounded_up,
+            "you round each letter's bits up. These words can be read back, but Huffman's are "
+            "shorter: join the two rarest groups instead.",
+        ),
+    ),
+    hints=(
+        "A group is a share and the words of its letters so far; at first each letter is one, "
+        "with an empty word.",
+        "Sort by share; take the first two groups away; put a 0 in front of all words of the one, "
+        "a 1 in front of those of the other; put both back as one group, with both shares added.",
+        "Stop when one group is left: its words are the answer.",
+    ),
+)
+
+EXERCISES = {"huffman": huffman}
