@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,8 +12,12 @@ from types import ModuleType
 import nbformat
 import pytest
 from _series import fits, shapes_of_symbols
+from _series import notebook as lesson
 from _support import HANG, ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from vqlab import lessons
+from vqlab.lessons import own_file
 
 
 def _tool() -> ModuleType:
@@ -70,6 +75,26 @@ def test_it_runs_from_a_fresh_kernel_in_its_time(path, tmp_path, monkeypatch):
     seen = json.loads(ran.cells[-1].outputs[-1].text)
     for name in seen:
         assert any(fits(shapes[name], shape) for shape in seen[name]), (name, shapes[name])
+
+
+@pytest.mark.parametrize("number", ["05", "06"])
+def test_it_runs_on_what_a_learner_wrote(number, tmp_path, monkeypatch):
+    """Each piece is written in its cell, passes, is given back, and all other cells use it."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    notebook, pieces = tool.read(lesson(number)), []
+    for cell in tool.code_cells(notebook):
+        cell.source = cell.source.replace("STEPS = 300", "STEPS = 10")
+        for name in lessons.pieces():
+            section = own_file.reference()[1][name]
+            stub = re.search(rf"^(def|class) {section.defines}\b", cell.source, re.MULTILINE)
+            if stub and "raise NotImplementedError" in cell.source:
+                cell.source = cell.source[: stub.start()] + section.text
+                pieces.append(name)
+    nbformat.write(notebook, tmp_path / "solved.ipynb")
+    ran, _ = tool.execute(tmp_path / "solved.ipynb")
+    said = str([cell.outputs for cell in tool.code_cells(ran)])
+    assert len(pieces) >= 4
+    assert all(f"Passed: {name}; it is in" in said and f"{name}: yours." in said for name in pieces)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=relative)
