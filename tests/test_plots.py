@@ -94,6 +94,18 @@ def test_where_there_is_no_code_the_picture_is_blank():
     assert image.get_cmap()(image.get_array())[2, 0, 3] == 0  # a transparent cell
 
 
+def test_a_code_has_one_colour_and_near_numbers_have_no_near_colours():
+    ax = plots.codes_as_picture(torch.arange(1024).reshape(1, -1), codebook_size=1024)
+    (image,) = ax.images
+    colours = image.to_rgba(image.get_array())[0, :, :3]
+    again = plots.codes_as_picture(torch.tensor([[7]]), codebook_size=1024).images[0]
+    assert (again.to_rgba(again.get_array())[0, 0, :3] == colours[7]).all()
+    steps, pairs = np.abs(np.diff(colours, axis=0)), np.abs(colours[512:] - colours[:512])
+    assert steps.mean() == pytest.approx(pairs.mean(), rel=0.1)
+    luminance = colours @ [0.2126, 0.7152, 0.0722]
+    assert luminance.min() > 0.35  # black figures can be read on it
+
+
 def test_a_shown_figure_is_closed_small_and_keeps_its_alternative_text():
     ax = plots.spectrogram(log_mel(TONE, CONFIG), CONFIG)
     picture = plots.show(ax, 'a "tone"\n at 1 kHz')

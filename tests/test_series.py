@@ -16,7 +16,7 @@ PACKAGE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "vqlab"
 WITH_PIECES = ("01", "02", "03", "05", "06", "09", "10")  # those in which she builds her own codec
 
 each = pytest.mark.parametrize("number", NUMBERS)
-each_with_pieces = pytest.mark.parametrize("number", WITH_PIECES)
+each_in_form = pytest.mark.parametrize("number", ("00", *WITH_PIECES))
 
 
 def text(number):
@@ -133,7 +133,7 @@ def test_it_has_three_exercises_or_more_and_names_their_solutions(number):
         assert f"(solutions/{solution}.py)" in text(number)
 
 
-@each_with_pieces
+@each_in_form
 def test_an_exercise_says_whether_it_is_core_how_important_and_how_long(number):
     asked = re.findall(r"^\*\*Exercise .*", text(number), re.MULTILINE)
     whose = "(core, a piece of your codec|optional)"
@@ -151,7 +151,7 @@ def test_a_piece_is_asked_for_checked_and_then_used(name):
     assert re.search(rf"\b{defines}\(", whole[mine + 1 :])
 
 
-@each_with_pieces
+@each_in_form
 def test_cells_that_set_up_or_only_draw_are_folded_here_and_in_colab(number):
     for cell in cells(number):
         meta, source = cell["metadata"], cell["source"]

@@ -24,6 +24,7 @@ from vqlab.spectral import MelConfig
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
 
 _COLOURS = 64  # of a picture in pixels
@@ -70,9 +71,9 @@ def codes_as_picture(
 ) -> Axes:
     """Draw codes (stages, positions) as a coloured grid, with the integers in it if they fit.
 
-    One colour stands for one code (neighbouring colours mean neighbouring numbers, not neighbouring
-    sounds); -1, no code, stays blank. A single list (positions,) is one stage. codebook_size sets
-    the end of the colours.
+    One colour stands for one code. Codes are names, so the colours have no order: near numbers look
+    as different as far ones. -1, no code, stays blank. A single list (positions,) is one stage.
+    codebook_size is the number of colours; pictures with the same one have the same colours.
     """
     values = np.atleast_2d(np.asarray(as_numpy(codes)))
     if values.ndim != 2 or values.size == 0 or not np.issubdtype(values.dtype, np.integer):
@@ -81,28 +82,32 @@ def codes_as_picture(
             f"{values.shape}; take one item of a batch with codes[0]."
         )
     stages, positions = values.shape
-    top = (codebook_size or int(values.max()) + 1) - 1
+    size = max(codebook_size or 0, int(values.max()) + 1, 1)
     ax = ax or new_axes(6.4, 0.9 + 0.3 * stages)
     present = np.ma.masked_less(values, 0)
     ax.imshow(
-        present, aspect="auto", cmap="viridis", vmin=0, vmax=max(top, 1), interpolation="nearest"
+        present,
+        aspect="auto",
+        cmap=_names(size),
+        vmin=-0.5,
+        vmax=size - 0.5,
+        interpolation="nearest",
     )
     ax.set(xlabel="position", ylabel="stage")
     ax.set_yticks(range(stages), [str(stage + 1) for stage in range(stages)])
     if positions <= 26 and present.count() <= 260:
         for row, column in np.argwhere(values >= 0):
-            code = values[row, column]
-            dark = code < 0.45 * max(top, 1)  # viridis is dark below, bright above
-            ax.text(
-                column,
-                row,
-                str(code),
-                ha="center",
-                va="center",
-                fontsize=7,
-                color="white" if dark else "black",
-            )
+            ax.text(column, row, str(values[row, column]), ha="center", va="center", fontsize=7)
     return titled(ax, title)
+
+
+def _names(size: int) -> ListedColormap:
+    """Colours for names: all hues, shuffled, light enough for black figures on them."""
+    from matplotlib.colors import ListedColormap, hsv_to_rgb
+
+    random = np.random.default_rng(0)
+    hues, strengths = random.permutation(size) / size, random.uniform(0.2, 0.6, size)
+    return ListedColormap(hsv_to_rgb(np.stack([hues, strengths, np.ones(size)], axis=1)))
 
 
 @dataclass(frozen=True)
