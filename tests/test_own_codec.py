@@ -156,6 +156,36 @@ def test_settings_changed_by_hand_stay(her_file):
     assert lessons.own().LEVEL_DB == -30.0
 
 
+def test_a_setting_changed_in_a_cell_is_refused(her_file, tmp_path):
+    text = "LEVEL_DB = -26.0\n" + own_file.reference()[1]["01-level"].text
+    other = cell(text.replace("-26", "-20"), tmp_path)["to_level"]
+    told = str(lessons.check("01-level", other))
+    assert "-26.0 there and -20.0 here" in told and not her_file.exists()
+    assert lessons.check("01-level", cell(text, tmp_path)["to_level"])
+
+
+def test_an_error_below_a_decorator_is_told_with_her_line(tmp_path):
+    text = "@torch.no_grad()\ndef compress(waveform, codec=None):\n    return waveform.nothing\n"
+    told = str(lessons.check("10-compress", cell(text, tmp_path)["compress"]))
+    assert "line 3 of its cell (`return waveform.nothing`)" in told
+
+
+def test_a_bit_looked_at_after_the_shift_is_told_from_a_short_polynomial(tmp_path):
+    text = """
+        def checksum(data):
+            polynomial, r = 0x11021, 0
+            for byte in data:
+                r ^= byte << 8
+                for _ in range(8):
+                    r <<= 1
+                    if r & 0x8000:
+                        r ^= polynomial
+            return r.to_bytes(2, "big")
+    """
+    told = str(lessons.check("10-checksum", cell(text, tmp_path)["checksum"]))
+    assert "*before* the shift" in told
+
+
 def test_a_name_that_the_file_lacks_is_named(tmp_path):
     leaning = "def log_mel(waveform):\n    return spectral.log_mel(waveform)\n"
     verdict = lessons.check("02-log-mel", cell(leaning, tmp_path)["log_mel"])

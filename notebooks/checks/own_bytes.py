@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -171,14 +172,41 @@ range_decode = piece(
     ),
 )
 
+
+def _sums(fn: Callable[..., Any]) -> dict[str, Any]:
+    messages = {"nothing": b"", "`a`": b"a", "`123456789`": b"123456789"}
+    messages["all bytes"] = bytes(range(256))
+    return {f"the checksum of {name}": _or_overflow(fn, data) for name, data in messages.items()}
+
+
+def _or_overflow(fn: Callable[..., Any], data: bytes) -> Any:
+    """The two bytes; or, where they cannot hold the register, what that was: mistakes differ."""
+    try:
+        return fn(data)
+    except OverflowError as error:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        held = max((x for x in frame.f_locals.values() if isinstance(x, int)), default=0)
+        return f"larger than two bytes: {held:#x}"
+
+
 checksum = piece(
     "10-checksum",
-    lambda fn: [fn(b""), fn(b"a"), fn(b"123456789"), fn(bytes(range(256)))],
+    _sums,
     (
         "0x11021",
         "0x1021",
         "the polynomial has its highest term too, which removes the bit that is shifted out: "
         "0x11021.",
+    ),
+    (
+        "remainder & 0x8000",
+        "remainder & 0x4000",  # it is at 0x8000 after the shift
+        "look at the highest bit *before* the shift: it is the one that the shift pushes out.",
+    ),
+    (
+        "remainder << 1 ^ (0x11021 if remainder & 0x8000 else 0)",
+        "(remainder << 1 ^ (0x11021 if remainder & 0x4000 else 0)) & 0xFFFF",
+        "look at the highest bit *before* the shift: it is the one that the shift pushes out.",
     ),
     ("byte << 8", "byte", "the byte belongs to the *upper* eight of the sixteen bits: byte << 8."),
     ("range(8)", "range(7)", "a byte has eight bits."),
@@ -234,6 +262,7 @@ compress = piece(
         "the bytes of a sound": fn(_WORD, _Fixed()),
         "those of a sound of 1 sample": fn(_WORD[:1], _Fixed()),
     },
+    ("gain + 128", "gain", "the gain goes from -128 to 127, a byte from 0 to 255: add 128."),
     ("gain + 128", "gain + 127", "the gain goes from -128 to 127, a byte from 0 to 255: add 128."),
     (
         'samples.to_bytes(3, "big")',

@@ -28,6 +28,16 @@ nearest_code = piece(
         "- 2",
         "without |e|^2 the longest codes win: |x - e|^2 = |x|^2 - 2 x.e + |e|^2.",
     ),
+    (
+        "codebook.square().sum(dim=1) -",
+        "vectors.square().sum(dim=1) + codebook.square().sum(dim=1) -",
+        "|x|^2 belongs to the rows: give it an axis, `[:, None]`, or leave it out.",
+    ),
+    (
+        "codebook.square().sum(dim=1) - 2 * vectors @ codebook.T",
+        "-2 * vectors @ codebook.T + vectors.square().sum(dim=1)",
+        "|x|^2 belongs to the rows: give it an axis, `[:, None]`, or leave it out.",
+    ),
     ("- 2 * vectors", "- vectors", "the product counts twice: |x - e|^2 = |x|^2 - 2 x.e + |e|^2."),
     ("- 2 * vectors", "+ 2 * vectors", "the product has the wrong sign: - 2 x.e."),
     (
@@ -196,6 +206,17 @@ vq_layer = piece(
         "the weights of the sums are exchanged: `lerp_(new, 1 - decay)`.",
     ),
     (
+        "1 - self.decay",
+        "self.decay",
+        "the weights of both averages are exchanged: `lerp_(new, 1 - decay)`.",
+    ),
+    (
+        "0.06 * fair * chosen,",
+        "self.sums[dead],",
+        "`restart` forgets the sums: a code that begins anew has the sums of its own place, its "
+        "count times its vector.",
+    ),
+    (
         "self.sums / self.counts[:, None]",
         "self.sums",
         "a code is a mean: divide the sums by the counts, row by row.",
@@ -289,6 +310,12 @@ residual = piece(
         "z_q",
         "this is the last stage alone; the sum of all is wanted.",
     ),
+    (
+        "straight_through(z_e, z_e - rest)",
+        "z_e.detach() - rest.detach() + len(codes) * (z_e - z_e.detach())",
+        "send the sum through `straight_through` once: added up, the layers' own gradients count "
+        "`stages` times.",
+    ),
     ("loss = loss + part", "loss = part", "only the last stage's loss is returned: add them up."),
     (
         "torch.stack(codes, dim=1)",
@@ -313,7 +340,7 @@ residual = piece(
     ),
     hints=(
         "`rest` begins as z_e; every layer codes it, and its z_q is taken off.",
-        "In the end the sum of all z_q is z_e - rest.",
+        "In the end the sum of all z_q is z_e - rest: `straight_through(z_e, z_e - rest)`.",
         "`lookup`: for every stage the rows `layer.codebook[codes]`, added.",
     ),
 )

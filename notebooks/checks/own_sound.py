@@ -19,7 +19,17 @@ _tones = torch.sin(torch.arange(800) * 0.3)
 
 
 def _levels(fn: Callable[..., Any]) -> Any:
-    return [fn(0.5 * _tones), fn(0.003 * _tones), fn(torch.zeros(400))]
+    seen: dict[str, Any] = {}
+    sounds = {"a loud sound": 0.5 * _tones, "a soft one": 0.003 * _tones}
+    sounds["silence"] = torch.zeros(400)
+    for name, sound in sounds.items():
+        returned = fn(sound)
+        if not isinstance(returned, tuple) or len(returned) != 2:
+            return returned
+        waveform, gain = returned
+        seen |= {f"the gain of {name}": gain, f"the waveform of {name}": waveform}
+        seen[f"the type of the gain of {name}"] = type(gain).__name__
+    return seen
 
 
 level = piece(
@@ -59,6 +69,22 @@ level = piece(
         "the gain has to fit into a byte: cut it off at -128 and 127.",
     ),
     ("waveform * 10", "waveform / 10", "you divide by the gain; multiply."),
+    (
+        "waveform * 10 ** (half_decibels / 40)",
+        "waveform * 10 ** ((LEVEL_DB - 10 * float(power.log10())) / 20)",
+        "you multiply by the gain before it is rounded; the file knows only the rounded one.",
+    ),
+    (
+        "min(max(half_decibels, -128), 127)",
+        "torch.tensor(half_decibels).clamp(-128, 127)",
+        "the gain is a tensor; wanted is a Python int: `int(...)`, because it becomes a byte.",
+    ),
+    (
+        "min(max(half_decibels, -128), 127)",
+        "float(min(max(half_decibels, -128), 127))",
+        "the gain has a decimal point; wanted is a Python int: `int(...)`, because it becomes a "
+        "byte.",
+    ),
     hints=(
         "The level in decibels is 10 log10 of the mean of the squares.",
         "gain = LEVEL_DB - level; in half decibels, rounded: `round(2 * gain)`.",
@@ -163,7 +189,7 @@ mel_filters = piece(
 
 log_mel = piece(
     "02-log-mel",
-    lambda fn: fn(torch.cat([_sound, torch.zeros_like(_sound)], dim=1)),
+    lambda fn: fn(torch.cat([_sound, torch.zeros_like(_sound), 0.001 * _sound], dim=1)),
     (".square()", "", "filter the *power*, the square of the magnitude."),
     ("10 * power", "20 * power", "20 log10 is for magnitudes; of a power it is 10 log10."),
     ("10 * power", "power", "these are bels: times 10."),
@@ -172,6 +198,11 @@ log_mel = piece(
         ".clamp(min=1e-8)",
         "",
         "silence gives minus infinity: keep the power at 1e-8 or more, which is -80 dB.",
+    ),
+    (
+        ".clamp(min=1e-8)",
+        ".add(1e-8)",
+        "raise what is below the floor to it (`clamp`); do not add the floor to everything.",
     ),
     ("clamp(min=1e-8)", "clamp(min=1e-10)", "the floor is 1e-8, which is -80 decibels."),
     (
@@ -268,9 +299,22 @@ mel_to_linear = piece(
     ),
 )
 
+_paused = _spectrum.abs() * (torch.arange(20) - 10.5).abs().ge(5)  # silent in its middle columns
+
 griffin_lim = piece(
     "03-griffin-lim",
-    lambda fn: fn(_spectrum.abs(), steps=4),
+    lambda fn: fn(_paused, steps=4),
+    (
+        "torch.polar(magnitude, (found + momentum * (found - before)).angle())",
+        "magnitude * (a := found + momentum * (found - before)) / a.abs()",
+        "in silence |t| is 0, and 0 / 0 is not a number: take the `.angle()`, with `torch.polar`.",
+    ),
+    (
+        "before = found",
+        "before = found + momentum * (found - before)",
+        "what the next step compares with is the spectrum *found*, without the momentum: "
+        "before = found.",
+    ),
     (
         "momentum * (found - before)",
         "0 * (found - before)",

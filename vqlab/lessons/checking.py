@@ -7,10 +7,12 @@ differs in general. Nothing of ours is ever raised into the learner's page.
 from __future__ import annotations
 
 import importlib
+import inspect
 import linecache
 import pkgutil
 import traceback
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 from .exercise import Exercise, Verdict, difference
@@ -111,11 +113,18 @@ def _not_attempted(error: Exception) -> bool:
     return not str(error) or "NotImplementedError" in (last.line or "")
 
 
+def codes_of(fn: Callable[..., Any]) -> list[CodeType]:
+    """The code of a function below its decorators, or of a class's methods."""
+    inner: Any = inspect.unwrap(fn)
+    methods = [inspect.unwrap(m) for m in vars(inner).values()] if isinstance(inner, type) else []
+    return [c for c in (getattr(part, "__code__", None) for part in (inner, *methods)) if c]
+
+
 def _told(error: Exception, fn: Callable[..., Any]) -> str:
     """The error as a sentence with the line of the learner's code where it happened."""
-    code = getattr(fn, "__code__", None)
+    files = {code.co_filename for code in codes_of(fn)}
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [f for f in frames if code is not None and f.filename == code.co_filename]
+    theirs = [f for f in frames if f.filename in files]
     message = (str(error).strip().splitlines() or [""])[0].rstrip(".")
     told = f"{type(error).__name__}: {message}" if message else type(error).__name__
     if theirs:

@@ -9,6 +9,7 @@ text that came from her notebook: a section that no longer fits its mark was cha
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -17,6 +18,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ..files import bundled, write_whole
 
@@ -139,6 +141,25 @@ def program(chosen: dict[str, Section], head: str | None = None) -> ModuleType:
     for text in [head or settings, *(row.text for row in (ours | chosen).values())]:
         exec(compile(text, module.__file__, "exec"), module.__dict__)
     return module
+
+
+def settings(text: str) -> dict[str, Any]:
+    """Names that a program assigns plain values, and the values; none where it cannot be read."""
+    try:
+        body = ast.parse(text).body
+    except SyntaxError:
+        return {}
+    found: dict[str, Any] = {}
+    for node in body:
+        if isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+            pairs = [(target, value)]
+            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                pairs = [*zip(target.elts, value.elts, strict=False)]
+            for name, plain in pairs:
+                with contextlib.suppress(ValueError):
+                    found[ast.unparse(name)] = ast.literal_eval(plain)
+    return found
 
 
 def lacking(error: NameError) -> str:

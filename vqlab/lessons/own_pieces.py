@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import inspect
 import linecache
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -100,6 +99,7 @@ def _rebuilt(name: str, fn: Callable[..., Any]) -> tuple[str, Callable[..., Any]
     if fn.__name__ != wanted:
         raise ValueError(f"its name in the file is `{wanted}`; yours is `{fn.__name__}`.")
     filename, nodes = _nodes(fn)
+    _same_settings(filename, nodes)
     module = own_file.program({})
     place = ast.Module(body=nodes, type_ignores=[])
     try:
@@ -109,25 +109,30 @@ def _rebuilt(name: str, fn: Callable[..., Any]) -> tuple[str, Callable[..., Any]
     return _text(filename, nodes), getattr(module, wanted)
 
 
+def _same_settings(filename: str, nodes: list[ast.stmt]) -> None:
+    """Raise ValueError where a cell gives a setting that its piece uses a value of its own."""
+    here = own_file.settings("".join(linecache.getlines(filename)))
+    used = {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
+    for name, value in own_file.settings(own_file.read()[0]).items():
+        if name in used and here.get(name, value) != value:
+            raise ValueError(
+                f"`{name}` is a setting at the top of {own_file.where().name}, {value} there and "
+                f"{here[name]} here: change it there; here it has to be the same."
+            )
+
+
 def _source(fn: Callable[..., Any]) -> str:
     return _text(*_nodes(fn))
 
 
 def _of_the_file(fn: Callable[..., Any]) -> bool:
     """Whether a piece is what `mine` gave: a cell that is run again hands it back."""
-    return any(code.co_filename == str(own_file.where()) for code in _codes(fn))
-
-
-def _codes(fn: Callable[..., Any]) -> list[Any]:
-    """The code of a function, or of a class's methods."""
-    inner: Any = inspect.unwrap(fn)
-    methods = [inspect.unwrap(m) for m in vars(inner).values()] if isinstance(inner, type) else []
-    return [c for c in (getattr(part, "__code__", None) for part in (inner, *methods)) if c]
+    return any(code.co_filename == str(own_file.where()) for code in checking.codes_of(fn))
 
 
 def _nodes(fn: Callable[..., Any]) -> tuple[str, list[ast.stmt]]:
     """The file or cell where a piece is written, and its definition with what it uses of there."""
-    codes = _codes(fn)
+    codes = checking.codes_of(fn)
     lines = linecache.getlines(codes[0].co_filename) if codes else []
     try:
         body = ast.parse("".join(lines)).body
