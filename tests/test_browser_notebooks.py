@@ -130,6 +130,7 @@ def picture(page, name, shown, *, dark=False):
     if not folder:
         return
     page.mouse.move(0, 0)
+    page.add_style_tag(content=".Toastify { display: none }")  # JupyterLab asks about its news
     colours(page, "Dark" if dark else "Light")
     shown.scroll_into_view_if_needed()
     panel = Image.open(io.BytesIO(page.locator(".jp-NotebookPanel").screenshot()))
