@@ -141,6 +141,18 @@ def test_another_configuration_under_the_same_name_is_refused(trained, tmp_path)
     run.train(grid_of(tmp_path, PICTURES), trained / "pictures", progress=False)
 
 
+@pytest.mark.parametrize("name", ["tensorboard", "samples"])
+def test_a_link_out_of_a_runs_folder_is_not_followed(tmp_path, name):
+    (tmp_path / "mine").mkdir()
+    run_folder = tmp_path / "out" / "ae-D2-s0"
+    run_folder.mkdir(parents=True)
+    (run_folder / name).symlink_to(tmp_path / "mine")
+    single = singles(grid_of(tmp_path, PICTURES))[0]
+    with pytest.raises(ValueError, match=f"{name} is a link out of its folder"):
+        folders.open_run(single, run_folder)
+    assert not list((tmp_path / "mine").iterdir())
+
+
 def test_a_run_describes_itself(trained):
     folder = trained / "sound" / "vq-D4-K8-s0"
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}

@@ -137,7 +137,7 @@ def open_run(single: Single, folder: Path) -> None:
     """Make a run's folder with its configuration, or check that the one there is the same.
 
     What only the evaluation reads may differ, and the learning rate until the run is finished.
-    Raises ValueError for another configuration.
+    Raises ValueError for another configuration, and for a folder in it that is a link.
     """
     path = folder / CONFIG
     if path.is_file():
@@ -151,6 +151,11 @@ def open_run(single: Single, folder: Path) -> None:
                     "another --out, or delete that folder to train it anew"
                 )
     folder.mkdir(parents=True, exist_ok=True)
+    for below in folder.iterdir():  # of a stranger's: what is written must stay in the folder
+        if below.is_symlink() and below.is_dir():
+            raise ValueError(
+                f"{below} is a link out of its folder, so it is not written; remove it."
+            )
     write_whole(path, reading.write(single.grid).encode())
 
 
