@@ -229,7 +229,7 @@ def test_a_codec_that_an_earlier_version_left_unfinished_goes_on(tmp_path, capsy
              "--codebook-size", "8", "--stages", "1", "--device", "cpu", "--out"]  # fmt: skip
     assert cli.main([*train, str(tmp_path / "a")]) == 0
     known = json.loads((tmp_path / "a" / "run.json").read_text())
-    for name in ("bfloat16", "versions", "finished", "notes"):
+    for name in ("bfloat16", "versions", "finished", "remarks"):
         known.pop(name, None)
     (tmp_path / "b").mkdir()
     shutil.copy(tmp_path / "a" / "last.safetensors", tmp_path / "b")

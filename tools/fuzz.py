@@ -221,7 +221,7 @@ def run_folder(folder: Path) -> tuple[Make, Take]:
     torch.manual_seed(0)
     save_tensors(build.build(single, 40).state_dict(), folder / "best.safetensors", {})
     (folder / folders.CONFIG).write_text(reading.write(single.grid))
-    (folder / "run.json").write_text(json.dumps({"seed": 0, "notes": ["a"], "finished": True}))
+    (folder / "run.json").write_text(json.dumps({"seed": 0, "remarks": ["a"], "finished": True}))
     (folder / "metrics.jsonl").write_text('{"epoch": 1, "error": 2.5}\n' * 3)
     seeds = {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -239,7 +239,7 @@ def run_folder(folder: Path) -> tuple[Make, Take]:
                 (folder / name).write_bytes(data)
         folders.load_model(folder)
         folders.reports_of(folder)
-        folders.notes_in(folder)
+        folders.remarks_in(folder)
 
     return make, take
 

@@ -51,7 +51,7 @@ def train(options: argparse.Namespace) -> None:
     try:
         out = run.train(grid, options.out, alone=not options.file, device=options.device)
         if processes.is_main():
-            print("\n".join([*folders.notes_in(out), _summary(out, grid)]))
+            print("\n".join([*folders.remarks_in(out), _summary(out, grid)]))
         processes.barrier()  # no process leaves while another still talks to it
     finally:
         processes.stop()

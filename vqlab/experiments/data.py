@@ -34,7 +34,7 @@ class Split:
     segments: Tensor = field(default_factory=lambda: torch.zeros(0))
     low: Tensor = field(default_factory=lambda: torch.zeros(0))
     high: Tensor = field(default_factory=lambda: torch.zeros(0))
-    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -60,7 +60,7 @@ def load(grid: Grid, split: str, *, codec: Codec | None = None, progress: bool =
     if isinstance(chosen, PictureSet):
         pictures = datasets.load_pictures(chosen.name, split, root=chosen.root, limit=limit)
         images = (pictures.images >= 0.5).float() if chosen.binarise else pictures.images
-        return Split(images, notes=tuple(pictures.remarks))
+        return Split(images, remarks=tuple(pictures.remarks))
     front = features_of(grid)
     assert isinstance(front, Front)
     options: dict[str, Any] = {"root": chosen.root, "seconds": None, "limit": limit}
@@ -76,17 +76,17 @@ def load(grid: Grid, split: str, *, codec: Codec | None = None, progress: bool =
         loud = rms(found) > least
         quiet += int((~loud).sum())
         pieces.append(found[loud])
-    kept, notes = torch.cat(pieces), list(items.remarks)
+    kept, remarks = torch.cat(pieces), list(items.remarks)
     if quiet:
-        notes.append(
+        remarks.append(
             f"{quiet} of {quiet + len(kept)} segments of the {split} split have a root mean square "
             f"of at most {least:g} and are left out."
         )
     if not len(kept):
-        raise ValueError(f"no segment of the {split} split can be used: {' '.join(notes)}")
+        raise ValueError(f"no segment of the {split} split can be used: {' '.join(remarks)}")
     scaled, low, high = front.analyse(kept)
     inputs = scaled.unsqueeze(1) if grid.network.kind == "pictures" else scaled
-    return Split(inputs, front, kept, low, high, tuple(notes))
+    return Split(inputs, front, kept, low, high, tuple(remarks))
 
 
 def is_speech(grid: Grid) -> bool:
@@ -96,14 +96,14 @@ def is_speech(grid: Grid) -> bool:
 
 def _clips(chosen: ClipSet, split: str, limit: int | None, codec: Codec) -> Split:
     speeds = (1.0, *chosen.speeds) if split == "train" else (1.0,)
-    found, notes = [], []
+    found, remarks = [], []
     for name in chosen.of:
         clips = load_clips(name, split, root=chosen.root, words=chosen.words, limit=limit)
-        notes += clips.remarks
+        remarks += clips.remarks
         if split == "validation" and name in WITH_WORDS:
             clips = clips.at_most(12)  # of a word: each has about the same say
         found.append(training.levelled(codec, clips, speeds=speeds))
-    return Split(training.join(found), notes=tuple(notes))
+    return Split(training.join(found), remarks=tuple(remarks))
 
 
 def load_clips(

@@ -111,11 +111,12 @@ def reports_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines() if line.strip()]
 
 
-def notes_in(path: Path) -> list[str]:
+def remarks_in(path: Path) -> list[str]:
     """What was odd about the data of a grid's runs, each sentence once."""
-    listed = [load_json(run / "run.json").get("notes") for run in runs_in(path)]
-    notes = [str(note) for each in listed if isinstance(each, list) for note in each]
-    return list(dict.fromkeys(notes))
+    known = [load_json(run / "run.json") for run in runs_in(path)]
+    listed = [each.get("remarks", each.get("notes")) for each in known]  # of older versions
+    remarks = [str(remark) for each in listed if isinstance(each, list) for remark in each]
+    return list(dict.fromkeys(remarks))
 
 
 def is_finished(folder: Path) -> bool:

@@ -151,7 +151,7 @@ def _train_one(
             folder,
             training_items=len(train),
             validation_items=len(validation),
-            notes=list(dict.fromkeys(train.notes + validation.notes)),
+            remarks=list(dict.fromkeys(train.remarks + validation.remarks)),
             finished=True,
         )
     processes.barrier()
