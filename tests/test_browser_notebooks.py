@@ -233,8 +233,8 @@ def test_a_voice_from_the_microphone_goes_through_the_whole_notebook(lab):
         find(page, "nb10-mine")
         command(page, "notebook:run-all-below")
         assert_all_ran(page)
-        assert in_kernel(page, "[source, len(mine)]") == ["microphone", 64_000]
-        alike = "np.correlate(mine, bundled.waveform).max() / bundled.waveform.square().sum()"
+        assert in_kernel(page, "[source, len(voice)]") == ["microphone", 64_000]
+        alike = "np.correlate(voice, bundled.waveform).max() / bundled.waveform.square().sum()"
         assert in_kernel(page, f"float({alike})") > 0.3  # 1 where no sample was lost
         picture(page, "10_recorder", find(page, "nb10-recorder"))
 
