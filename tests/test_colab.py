@@ -32,6 +32,9 @@ asked = 0
 def enable_custom_widget_manager():
     global asked
     asked += 1
+
+class _widgets:  # where anywidget looks for the manager's address
+    _installed_url = None
 """
 REPORT = """
 import importlib.metadata, json, sys, numpy, constriction, torch, vqlab

@@ -29,7 +29,7 @@ def run(path, answers=None):
     (player,) = (source for source in sources("10") if "\nshipped = " in source)
     exec(player, names)
     try:
-        for name, source in sections("10", "voice"):
+        for name, source in sections("10", "(?:voice|mine)"):
             source = (answers or {}).get(name, source)
             linecache.cache[name] = len(source), None, source.splitlines(True), name
             if name != "challenge-run":  # does not use the sound

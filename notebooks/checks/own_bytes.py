@@ -18,7 +18,7 @@ _codes = torch.randint(0, 250, (5, 3, 40), generator=_random) // torch.tensor([[
 
 frequencies = piece(
     "09-frequencies",
-    lambda fn: fn(_codes),
+    lambda fn: fn(_codes.clone()),
     (
         "1 + ",
         "",

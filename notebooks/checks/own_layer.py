@@ -15,7 +15,7 @@ _vectors, _codebook = noise(40, 64), noise(16, 64, seed=1) * torch.linspace(0.3,
 
 nearest_code = piece(
     "05-nearest-code",
-    lambda fn: fn(_vectors, _codebook),
+    lambda fn: fn(_vectors.clone(), _codebook.clone()),  # hers may change what it is given
     ("argmin", "argmax", "this is the code *farthest* away: the smallest distance is wanted."),
     (
         "argmin(dim=1)",

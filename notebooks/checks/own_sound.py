@@ -94,7 +94,7 @@ level = piece(
 
 stft = piece(
     "02-stft",
-    lambda fn: fn(_sound),
+    lambda fn: fn(_sound.clone()),
     (
         "(N_FFT - HOP) // 2",
         "N_FFT // 2",
@@ -263,7 +263,7 @@ istft = piece(
 
 mel_to_linear = piece(
     "03-mel-to-linear",
-    lambda fn: fn(_mel),
+    lambda fn: fn(_mel.clone()),
     (".sqrt()", "", "this is the power; the magnitude is its root."),
     (
         "range(30)",
@@ -303,7 +303,7 @@ _paused = _spectrum.abs() * (torch.arange(20) - 10.5).abs().ge(5)  # silent in i
 
 griffin_lim = piece(
     "03-griffin-lim",
-    lambda fn: fn(_paused, steps=4),
+    lambda fn: fn(_paused.clone(), steps=4),
     (
         "torch.polar(magnitude, (found + momentum * (found - before)).angle())",
         "magnitude * (a := found + momentum * (found - before)) / a.abs()",
