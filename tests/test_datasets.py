@@ -365,6 +365,13 @@ def test_of_fewer_than_three_speakers_recordings_are_split_and_that_is_said(tmp_
         datasets.load("folder", "test", root=tmp_path)
 
 
+def test_recordings_of_one_name_in_several_folders_are_several(tmp_path):
+    for place in ("a", "b", "c"):
+        write(tmp_path / place / "take.wav", tone())
+    parts = [datasets.load("folder", s, root=tmp_path) for s in ("train", "validation", "test")]
+    assert sorted(part.labels[0] for part in parts) == ["a", "b", "c"]
+
+
 def test_a_long_recording_gives_all_its_seconds(tmp_path):
     for name, seconds in (("a", 5.5), ("b", 2.5), ("c", 0.5)):
         write(tmp_path / f"{name}.wav", tone(seconds))

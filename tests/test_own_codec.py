@@ -59,6 +59,18 @@ def test_a_solution_passes_and_each_mistake_gets_its_own_hint(name):
         assert checking.check(name, mistake).sentence == f"{name}: {hint}"
 
 
+@pytest.mark.parametrize("name", ["02-log-mel", "05-nearest-code", "09-frequencies", "03-istft"])
+def test_a_function_that_works_in_place_does_not_spoil_the_next_check(name):
+    def spoils(*values, **_):
+        for value in values:
+            value.zero_()
+
+    assert not lessons.check(name, spoils)
+    assert lessons.check(name, solved[name])
+    for mistake, hint in lessons.find(name).mistakes:
+        assert checking.check(name, mistake).sentence == f"{name}: {hint}"
+
+
 def test_the_spectrum_is_the_packages_seen_from_the_middle_of_a_hop():
     config = spectral.MelConfig(hop_length=ours.HOP)
     torch.testing.assert_close(ours.mel_filters(), spectral.filter_bank(config))

@@ -92,7 +92,7 @@ def index(
     apart = [entry.speaker for entry in everything]
     if len(set(apart)) < 3 and split != "all":
         remarks.append("Fewer than three speakers: recordings of one voice are in several splits.")
-        apart = [entry.path.stem for entry in everything]
+        apart = [entry.path.relative_to(folder).as_posix() for entry in everything]
     part = split_of_speakers(set(apart))
     refuse_too_few(folder, part, split, "recording")
     entries = [
