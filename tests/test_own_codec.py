@@ -59,11 +59,12 @@ def test_a_solution_passes_and_each_mistake_gets_its_own_hint(name):
         assert checking.check(name, mistake).sentence == f"{name}: {hint}"
 
 
-@pytest.mark.parametrize("name", ["02-log-mel", "05-nearest-code", "09-frequencies", "03-istft"])
+@pytest.mark.parametrize("name", solved)
 def test_a_function_that_works_in_place_does_not_spoil_the_next_check(name):
     def spoils(*values, **_):
         for value in values:
-            value.zero_()
+            if isinstance(value, torch.Tensor):
+                value.zero_()
 
     assert not lessons.check(name, spoils)
     assert lessons.check(name, solved[name])
