@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqlab import listen
+from vqlab import listen, load_pretrained
 from vqlab.listen import blind, player
 
 RATE = 16000
@@ -136,6 +136,17 @@ def test_the_rate_stands_beside_the_label():
     )
 
 
+def test_the_page_keeps_the_files_that_versions_were_decoded_from():
+    codec = load_pretrained("speech")
+    data = codec.compress(torch.from_numpy(word()).float(), 1.0)
+    heard = codec.decode(*codec.from_bytes(data))
+    made = listen.compare({"original": word(), "decoded": heard}, RATE, files={"decoded": data})
+    kept = re.findall(r'<div class="vq-version"(?: data-vql="([^"]*)")?>', made.html)
+    assert kept[0] == ""
+    again = codec.decode(*codec.from_bytes(base64.b64decode(kept[1])))
+    torch.testing.assert_close(again, heard)
+
+
 def test_alternative_text_says_what_is_true():
     sound = np.concatenate([word(0.5, frequency=1000, start=0.5, end=0.6), np.zeros(4000)])
     alt = html.unescape(re.search(r'alt="([^"]+)"', listen.play(sound, RATE, "tone").html)[1])
@@ -200,8 +211,10 @@ def test_what_cannot_be_played_is_refused_in_a_sentence(waveform, says):
 def test_wrong_options_are_refused():
     with pytest.raises(ValueError, match="nothing to play"):
         listen.compare({})
-    with pytest.raises(ValueError, match="bits names 'z'"):
+    with pytest.raises(ValueError, match="bits has 'z'"):
         listen.compare({"a": word()}, bits={"z": 1000})
+    with pytest.raises(ValueError, match="files has 'z'"):
+        listen.compare({"a": word()}, files={"z": b"VQL"})
     with pytest.raises(ValueError, match="bits per second, a number"):
         listen.compare({"a": word()}, bits={"a": "many"})
     with pytest.raises(ValueError, match="sample_rate"):

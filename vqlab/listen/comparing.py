@@ -29,6 +29,7 @@ def compare(
     sample_rate: int = 16000,
     *,
     bits: Mapping[str, float] | None = None,
+    files: Mapping[str, bytes] | None = None,
     title: str | None = None,
     match_level: bool = True,
 ) -> Player:
@@ -37,6 +38,8 @@ def compare(
     versions    : label -> waveform (samples,) or (1, samples), Tensor or array, in [-1, 1]
     sample_rate : Hz, of all versions
     bits        : label -> bits per second, shown beside the label as kbit/s ("–" for the others)
+    files       : label -> bytes of the packed file that a version was decoded from; the page keeps
+        them, so that a codec in it can decode them anew
     match_level : bring every version to the level of the first that is not silent
 
     Raises ValueError for a waveform that is empty, not mono, or not finite.
@@ -46,11 +49,12 @@ def compare(
     sample_rate = int(sample_rate)
     if not versions:
         raise ValueError("There is nothing to play; pass at least one label and waveform.")
-    unknown = sorted(set(bits or {}) - set(versions))
-    if unknown:
-        raise ValueError(
-            f"bits names {unknown[0]!r}, which is not among the versions: {', '.join(versions)}."
-        )
+    for name, given in (("bits", bits), ("files", files)):
+        if unknown := sorted(set(given or {}) - set(versions)):
+            raise ValueError(
+                f"{name} has {unknown[0]!r}, which is not among the versions: "
+                f"{', '.join(versions)}."
+            )
     waveforms = {label: _checked(waveform, label) for label, waveform in versions.items()}
     first = next((w for w in waveforms.values() if active_level(w, sample_rate) > SILENCE_DB), None)
     levels = [active_level(w, sample_rate, like=first) for w in waveforms.values()]
@@ -62,6 +66,7 @@ def compare(
             bits=None if bits is None else _kbps(bits.get(label)),
             gain_db=gain,
             silent=level <= SILENCE_DB,
+            file=(files or {}).get(label),
         )
         for (label, waveform), gain, level in zip(waveforms.items(), gains, levels, strict=True)
     ]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import html
 import os
 import warnings
+from base64 import b64encode
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -82,6 +83,8 @@ class Version:
     bits    : rate as text, "– kbit/s" where unknown, None where no rates are shown
     gain_db : gain that matched it to the first version
     silent  : its level is at most SILENCE_DB, so it was not matched
+    file    : bytes of the packed file it was decoded from, None where there is none; in the page
+        they stand in base64 as `data-vql` of the version's element
     """
 
     label: str
@@ -89,6 +92,7 @@ class Version:
     bits: str | None
     gain_db: float
     silent: bool
+    file: bytes | None = None
 
     @property
     def peak_db(self) -> float:
@@ -197,8 +201,10 @@ class Player:
             facts.append(_peak(version))
             label = html.escape(version.label)
             spans = "".join(f" · <span>{html.escape(fact)}</span>" for fact in facts)
+            kept = "" if version.file is None else f' data-vql="{b64encode(version.file).decode()}"'
             parts.append(
-                f'<div class="vq-version"><p class="vq-head"><strong>{label}</strong>{spans}</p>'
+                f'<div class="vq-version"{kept}>'
+                f'<p class="vq-head"><strong>{label}</strong>{spans}</p>'
                 f'<img class="vq-picture" width="{WIDTH}" height="{STRIP + BANDS}" '
                 f'alt="{html.escape(self._alt(version))}" '
                 f'src="{data_uri("image/png", picture)}">'
