@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from _support import HANG, need
+from _support import HANG, ROOT, need
 
-from vqlab import cli
-from vqlab.codec import Codec, Recipe
+from vqlab import cli, files
+from vqlab.codec import Codec, Recipe, packing, shipped
 from vqlab.features import Features
 from vqlab.files import bundled
 from vqlab.spectral import MelConfig
@@ -159,9 +159,44 @@ def test_info_says_what_a_file_holds(tmp_path, model, capsys):
     quality = int(told.split("quality")[1].split()[0])
     assert quality // 8 == 2  # equally loud as far as it knows: quality counts stages
     assert vqlab("info", tmp_path / "in.vql") == 0
+    assert "made with other weights" in capsys.readouterr().out
+    assert vqlab("info", tmp_path / "in.vql", "--model", "speech") == 0
     assert "made with other weights than 'speech'" in capsys.readouterr().out
     assert vqlab("info", model) == 0
     assert '"codebook_size": 32' in capsys.readouterr().out
+
+
+ROOMS = [ROOT / room for room in ("data/weights", *shipped.OUTSIDE)]
+CODECS = [path for room in ROOMS for path in sorted(room.glob("*.safetensors"))]
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_file_opens_with_the_codec_that_wrote_it(codec, tmp_path, capsys):
+    sound(tmp_path / "in.wav")
+    assert vqlab("compress", tmp_path / "in.wav", "--model", codec) == 0
+    data = (tmp_path / "in.vql").read_bytes()
+    assert shipped.codec_of(data) == codec
+    assert torch.equal(shipped.decompress(data)[0], shipped.decompress(data, model=codec)[0])
+    assert vqlab("decompress", tmp_path / "in.vql", tmp_path / "back.wav") == 0
+    assert soundfile.info(tmp_path / "back.wav").frames == 16000
+    assert vqlab("info", tmp_path / "in.vql") == 0
+    assert "stage by stage" in capsys.readouterr().out
+
+
+def test_a_file_whose_codec_is_not_installed_says_which_it_needs(
+    tmp_path, model, monkeypatch, capsys
+):
+    """As installed: no folder of the repository lies beside the package."""
+    data = shipped.compress(sound(tmp_path / "in.wav"), tmp_path / "in.vql", model=model)
+    (tmp_path / "vqlab/_data").mkdir(parents=True)
+    (tmp_path / "vqlab/_data/weights").symlink_to(ROOT / "data/weights")
+    monkeypatch.setattr(files, "_PACKAGE", tmp_path / "vqlab")
+    assert vqlab("decompress", tmp_path / "in.vql", tmp_path / "back.wav") == 2
+    told = capsys.readouterr().err
+    assert f"identity {packing.unpack(data).identity.hex()}" in told
+    assert "than speech (" in told and "give the model" in told and "its folder earlier" in told
+    assert len(told.strip().splitlines()) == 1
+    assert vqlab("decompress", tmp_path / "in.vql", tmp_path / "back.wav", "--model", model) == 0
 
 
 def test_train_evaluate_and_use_on_the_bundled_words(tmp_path, capsys):

@@ -174,8 +174,9 @@ def decompress(options: argparse.Namespace) -> None:
         packing.unpack(data)  # what is no packed file is said before anything about the result
         suffix = Path(out).suffix.lower() or ".wav"
         with result(out, suffix, read=options.input, force=options.force) as place:
-            seconds = shipped.decompress_to(data, place, model=options.model)
-    rate = shipped.load_pretrained(options.model).sample_rate
+            model = options.model or shipped.codec_of(data)
+            seconds = shipped.decompress_to(data, place, model=model)
+    rate = shipped.load_pretrained(model).sample_rate
     say(f"{out}: {seconds:.2f} s at {rate} Hz", result=out)
 
 
@@ -234,8 +235,11 @@ def info(options: argparse.Namespace) -> None:
     say("checksum  right")
 
 
-def _codes_per_stage(data: bytes, model: str) -> str:
-    codec = shipped.load_pretrained(model)
+def _codes_per_stage(data: bytes, model: str | None) -> str:
+    try:
+        codec = shipped.load_pretrained(model or shipped.codec_of(data))
+    except ValueError as missing:
+        return f" ({missing})"
     if packing.unpack(data).identity != codec.identity():
         return f" (made with other weights than {model!r}: --model tells which, to look inside)"
     codes, _, _ = codec.from_bytes(data)

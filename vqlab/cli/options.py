@@ -120,8 +120,10 @@ def _parser() -> argparse.ArgumentParser:
             p.add_argument("--model", nargs="+", default=["speech"], metavar="RUN", help="shipped "
                            "weights, codec files, or folders of runs or grids")  # fmt: skip
         else:
-            p.add_argument("--model", default="speech", help="shipped weights, a "
-                           "codec.safetensors, or the folder of a run")  # fmt: skip
+            p.add_argument("--model", help="shipped weights, a codec.safetensors, or the folder of "
+                           "a run (default: speech; of a packed file what it was made "
+                           "with)")  # fmt: skip
+            p.set_defaults(model="speech" if name == "compress" else None)
         p.add_argument("-f", "--force", action="store_true", help="replace an existing file")
         if name == "compress":
             p.add_argument("--kbps", type=float, help="of the file, at most (default: 1, or the "
@@ -133,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     p = verbs.add_parser("info", help="what a compressed file or a codec holds")
     p.set_defaults(run=commands.info)
     p.add_argument("input")
-    p.add_argument("--model", default="speech", help="what the file was compressed with")
+    p.add_argument("--model", help="what the file was compressed with (default: found by itself)")
 
     p = verbs.add_parser("score", help="the one-kilobit challenge: a file's compress, decompress")
     p.set_defaults(run=commands.score)

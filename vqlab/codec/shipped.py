@@ -1,5 +1,9 @@
 """Weights that ship with the package, and the two functions most people want.
 
+A file opens with the codec that wrote it and with no other, so a reader that is told no codec takes
+the one whose identity the file carries: of those that ship, and in a checkout also of those in the
+folders `OUTSIDE`.
+
 Notebook: 00
 """
 
@@ -19,8 +23,13 @@ from ..audio.long import spool
 from ..files import bundled, write_whole, written_place
 from .codec import Codec
 from .file import find
+from .packing import unpack
 
 Bytes = bytes | bytearray | memoryview
+
+OUTSIDE = ("earlier", "next")
+"""Folders of the repository with codecs that are in no wheel: those that shipped once, whose files
+shall still open, and those in training."""
 
 
 def load_pretrained(name: str | Path = "speech") -> Codec:
@@ -95,20 +104,44 @@ def compress(
     return data
 
 
+def codec_of(data: bytes) -> Path:
+    """The file of the codec that wrote a packed file.
+
+    Raises `ValueError` for what is no packed file, and where that codec is not at hand.
+    """
+    wanted, at_hand = unpack(data).identity.hex(), []
+    weights = bundled("weights")
+    # Of an installed package the folders `OUTSIDE` would lie in `vqlab`, where nothing is.
+    for folder in (weights, *(weights.parents[1] / name for name in OUTSIDE)):
+        for path in sorted(folder.glob("*.safetensors")):
+            found = _kept(path).identity().hex()
+            if found == wanted:
+                return path
+            at_hand.append(f"{path.stem} ({found})")
+    raise ValueError(
+        f"this file was made with other weights (identity {wanted}) than "
+        f"{' and '.join(at_hand)}: give the model it was compressed with; weights that shipped "
+        f"once are in the repository of vqlab, in its folder {OUTSIDE[0]}"
+    )
+
+
 def decompress(
-    path_or_bytes: str | Path | Bytes, *, model: str | Path = "speech"
+    path_or_bytes: str | Path | Bytes, *, model: str | Path | None = None
 ) -> tuple[Tensor, int]:
     """Waveform `(samples,)` and sample rate of what `compress` gave.
+
+    model : what it was compressed with (None: `codec_of` the file)
 
     It may leave [-1, 1] where the original came near to it: `vqlab.audio.quieter` brings it back.
     Raises `ValueError` for bytes that are damaged, cut off, or made with other weights.
     """
-    codec = _kept(model)
-    return codec.decode(*codec.from_bytes(read(path_or_bytes))), codec.sample_rate
+    data = read(path_or_bytes)
+    codec = _kept(model or codec_of(data))
+    return codec.decode(*codec.from_bytes(data)), codec.sample_rate
 
 
 def decompress_to(
-    path_or_bytes: str | Path | Bytes, out: str | Path, *, model: str | Path = "speech"
+    path_or_bytes: str | Path | Bytes, out: str | Path, *, model: str | Path | None = None
 ) -> float:
     """Write the sound of a packed file to `out`, block by block; returns its seconds.
 
@@ -116,8 +149,9 @@ def decompress_to(
     Raises as `decompress` and `vqlab.audio.save` do.
     """
     place = written_place(out, inputs=[path_or_bytes])
-    codec = _kept(model)
-    decoded = codec.decode_blocks(*codec.from_bytes(read(path_or_bytes)))
+    data = read(path_or_bytes)
+    codec = _kept(model or codec_of(data))
+    decoded = codec.decode_blocks(*codec.from_bytes(data))
     with audio.spooled(piece.numpy() for piece in decoded) as sound:
         over = max(1.0, sound.peak)
         pieces = (piece / over for piece in sound.pieces())
