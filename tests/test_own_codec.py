@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import torch.nn.functional as F
 from _support import ROOT
 
 from vqlab import datasets, inversion, lessons, metrics, spectral
 from vqlab.files import bundled
-from vqlab.lessons import checking, own_file, own_training
+from vqlab.lessons import checking, own_file, own_pieces, own_training
 
 REFERENCE = ROOT / "notebooks/solutions/my_codec.py"
 ours = own_file.load(REFERENCE)
@@ -244,8 +245,21 @@ def test_the_rest_is_filled_with_ours(her_file, tmp_path):
 
 
 def test_an_unknown_piece_names_the_known_ones():
-    with pytest.raises(ValueError, match="05-nearest-code"):
+    with pytest.raises(ValueError, match="05-vq-loss"):
         lessons.mine("05-farthest")
+
+
+def test_an_exercise_that_is_no_piece_is_given_back_and_stays_out_of_the_file(capsys, monkeypatch):
+    monkeypatch.setattr(own_pieces, "_passed", {})
+
+    def vq_loss(z_e, z_q, beta):
+        return F.mse_loss(z_q, z_e.detach()) + beta * F.mse_loss(z_e, z_q.detach())
+
+    assert lessons.mine("05-vq-loss") is lessons.find("05-vq-loss").right
+    assert lessons.mine("05-vq-loss", lambda *_: None) is lessons.find("05-vq-loss").right
+    assert "yours." not in capsys.readouterr().out
+    assert lessons.mine("05-vq-loss", vq_loss) is vq_loss is lessons.mine("05-vq-loss")
+    assert "yours." in capsys.readouterr().out and not own_file.where().exists()
 
 
 def test_ours_given_back_stays_ours(her_file, capsys):

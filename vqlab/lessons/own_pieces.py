@@ -21,6 +21,8 @@ from .exercise import Verdict
 from .guesses import Answer
 from .own_file import Section
 
+_passed: dict[str, Callable[..., Any]] = {}  # of this kernel, by name: exercises that are no piece
+
 
 def check(name: str, fn: Callable[..., Any]) -> Verdict:
     """Compare a learner's function with the reference, and answer in one sentence.
@@ -33,7 +35,10 @@ def check(name: str, fn: Callable[..., Any]) -> Verdict:
     Raises ValueError when there is no exercise of that name.
     """
     if name not in own_file.pieces():
-        return checking.check(name, fn)
+        verdict = checking.check(name, fn)
+        if verdict:
+            _passed[name] = fn
+        return verdict
     try:
         source, built = _rebuilt(name, fn)
     except ValueError as error:
@@ -53,10 +58,13 @@ def mine(name: str, theirs: Callable[..., Any] | None = None) -> Callable[..., A
     theirs : what the notebook has now; without it, what her file has. An edit in the file by hand
         goes before what the notebook put there. Whatever is given leans on her other pieces.
 
-    Raises ValueError for a name that is no piece.
+    An exercise that is no piece of the codec leaves the file alone: hers is then `theirs`, or what
+    passed before in this kernel.
+
+    Raises ValueError when there is no exercise of that name.
     """
     if name not in own_file.pieces():
-        raise ValueError(f"There is no piece {name!r}. Known: {', '.join(own_file.pieces())}.")
+        return _of_the_notebook(name, theirs)
     passed = theirs is not None and bool(check(name, theirs))
     section = own_file.read()[1].get(name)
     if section is not None and section.hers:
@@ -70,6 +78,16 @@ def mine(name: str, theirs: Callable[..., Any] | None = None) -> Callable[..., A
     else:
         _say(f"{name}: ours, until yours passes.")
     return getattr(own(), own_file.reference()[1][name].defines)
+
+
+def _of_the_notebook(name: str, theirs: Callable[..., Any] | None) -> Callable[..., Any]:
+    ours = checking.find(name).right
+    hers = _passed.get(name) if theirs is None else theirs
+    if hers is not None and check(name, hers):
+        _say(f"{name}: yours.")
+        return hers
+    _say(f"{name}: ours, until yours passes.")
+    return ours
 
 
 def own() -> Any:
