@@ -119,6 +119,24 @@ def test_without_lists_the_published_rule_makes_the_splits(small_set):
         assert any("missing" in note for note in found.remarks)
 
 
+def test_the_mini_set_has_no_lists_and_is_split_by_the_same_rule(tmp_path, monkeypatch):
+    monkeypatch.setenv("VQLAB_DATA", str(tmp_path))
+    splits = ("train", "validation", "test")
+    for split in splits:
+        for word in ("yes", "stop"):
+            clip = f"{name_with_split(split)}_nohash_0.wav"
+            write(tmp_path / "mini_speech_commands" / word / clip, tone())
+    for split in splits:
+        found = datasets.load("mini_speech_commands", split)
+        assert set(found.speakers) == {name_with_split(split)} and found.labels == ["stop", "yes"]
+        assert len(found.classes) == 2 and not any("list" in note for note in found.remarks)
+    assert any("'stop': 3 of 1,000" in note for note in found.remarks)
+    with pytest.raises(ValueError, match="'bed'; Mini Speech Commands has down, go"):
+        datasets.load("mini_speech_commands", words="bed")
+    with pytest.raises(FileNotFoundError, match=r"182 MB.*vqlab download mini_speech_commands"):
+        datasets.load("mini_speech_commands", root=tmp_path / "elsewhere")
+
+
 def test_a_speaker_of_the_test_split_is_taken_out_of_the_others(small_set):
     base = small_set / "SpeechCommands" / "speech_commands_v0.02"
     (base / "testing_list.txt").write_text("right/cccc_nohash_0.wav\n")  # left/cccc is forgotten
@@ -407,7 +425,7 @@ def test_a_folder_without_sound_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (dict(name="wrods"), r"'wrods'.*words, voices, speech_commands, folder.*librispeech"),
+        (dict(name="wrods"), r"'wrods'.*words, voices, speech_commands, mini.*librispeech"),
         (dict(split="training"), r"'training'.*train, validation, test, all"),
         (dict(name="speech_commands", words="rigth"), r"'rigth'.*right.*'all'"),
         (dict(name="speech_commands", words="visual", version="v0.01"), "'visual'.*v0.01"),

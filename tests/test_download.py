@@ -10,6 +10,7 @@ import os
 import tarfile
 import threading
 import wave
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -410,8 +411,7 @@ def test_a_mark_says_how_many_files_are_there_when_all_are(tmp_path):
     packed = tmp_path / "a.tar.gz"
     packed.write_bytes(GOOD)
     unpack_to(packed, tmp_path / "set")
-    size = sum(map(len, FILES.values()))
-    assert (tmp_path / "set" / COMPLETE).read_text() == f"5 files of {size} bytes from a.tar.gz\n"
+    assert (tmp_path / "set" / COMPLETE).read_text() == "5 files from a.tar.gz\n"
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
@@ -571,6 +571,81 @@ def idx(*sizes: int) -> bytes:
     return gzip.compress(header + bytes(math.prod(sizes)))
 
 
+def zipped(contents: dict[str, bytes], **modes: int) -> bytes:
+    """A zip as macOS writes them: with a folder of its own beside the set, and hidden files."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
+        out.mkdir("mini_speech_commands")
+        for name, content in contents.items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = modes.get("mode", 0o100644) << 16
+            out.writestr(info, content)
+    return file.getvalue()
+
+
+MINI = {
+    "mini_speech_commands/README.md": b"about",
+    "mini_speech_commands/.DS_Store": b"\0",
+    "__MACOSX/mini_speech_commands/yes/._aaaa_nohash_0.wav": b"\0\5\x16\7",
+    **{
+        f"mini_speech_commands/{word}/aaaa_nohash_0.wav": sound(n)
+        for n, word in enumerate(("no", "yes"))
+    },
+}
+
+
+def test_the_mini_set_is_a_zip_downloaded_unpacked_and_loaded(server, tmp_path, monkeypatch):
+    server.content = zipped(MINI)
+    small = dataclasses.replace(
+        downloads._MINI,
+        size=len(server.content),
+        checksum=hashlib.sha256(server.content).hexdigest(),
+        files=("*/*_nohash_*.wav", 2),
+    )
+    monkeypatch.setattr(downloads, "_MINI", small)
+    server.breaks_after = [1000]
+    target = datasets.download("mini_speech_commands", root=tmp_path, url=server.url)
+    assert target == tmp_path / "mini_speech_commands"
+    assert server.ranges == [None, "bytes=1000-"]
+    assert files(tmp_path) == sorted(name for name in MINI if not name.startswith("__"))
+    found = datasets.load("mini_speech_commands", "all", root=tmp_path)
+    assert found.labels == ["no", "yes"] and found[0].waveform.shape == (16000,)
+    assert (target / "no/aaaa_nohash_0.wav").read_bytes() == sound(0)
+    datasets.download("mini_speech_commands", root=tmp_path, url=server.url)
+    assert len(server.ranges) == 2
+
+
+LINK = {"mini_speech_commands/yes/link.wav": b"/etc/passwd"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (zipped(MINI | {"../evil.wav": b""}), "points outside"),
+        (zipped(MINI | {"/evil.wav": b""}), "points outside"),
+        (zipped(MINI | {"C:\\evil.wav": b""}), "points outside"),
+        (zipped(MINI | LINK, mode=0o120777), "neither a plain file nor a folder"),
+        (zipped(MINI)[:-30], "not a zip file"),
+        (zipped(MINI).replace(sound(1)[9000:9100], bytes(100)), "Bad CRC-32"),
+        (GOOD, "not a zip file"),
+    ],
+)
+def test_a_harmful_or_damaged_zip_is_refused_and_nothing_is_left(server, tmp_path, content, said):
+    server.content = content
+    sha256 = hashlib.sha256(content).hexdigest()
+    with pytest.raises(ValueError, match=rf"cannot be unpacked: .*({said})"):
+        datasets.download("mini_speech_commands", root=tmp_path, url=server.url, sha256=sha256)
+    assert files(tmp_path) == []
+
+
+def test_a_zip_that_unpacks_to_too_much_is_refused(tmp_path):
+    packed = tmp_path / "a.zip"
+    packed.write_bytes(zipped({"zeros": bytes(5_000_000)}))
+    with pytest.raises(ValueError, match="more than 1,000,000 bytes"):
+        unpack_to(packed, tmp_path / "set", most_bytes=1_000_000)
+    assert files(tmp_path) == ["a.zip"]
+
+
 def test_mnist_is_four_files_each_of_them_checked(server, tmp_path, monkeypatch):
     for name in downloads._MNIST_FILES:
         content = idx(*((12, 28, 28) if "images" in name else (12,)))
@@ -605,7 +680,8 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(server, tmp
 
 
 def test_every_archive_has_a_checksum_a_size_and_a_safe_address():
-    archives = [*downloads._SPEECH.values(), *downloads._NSYNTH.values(), downloads._CIFAR]
+    others = [downloads._CIFAR, downloads._MINI]
+    archives = [*downloads._SPEECH.values(), *downloads._NSYNTH.values(), *others]
     found = [(archive.size, archive.checksum) for archive in archives]
     for size, checksum in [*found, *downloads._MNIST_FILES.values()]:
         assert 4_000 < size < 24e9 and len(bytes.fromhex(checksum)) in (16, 32)

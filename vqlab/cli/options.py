@@ -150,7 +150,8 @@ def _parser() -> argparse.ArgumentParser:
 
     p = verbs.add_parser("download", help="fetch a data set")
     p.set_defaults(run=commands.download)
-    p.add_argument("name", choices=["speech_commands", "nsynth", "cifar10", "mnist"])
+    p.add_argument("name", choices=["mini_speech_commands", "speech_commands", "nsynth", "cifar10",
+                                    "mnist"])  # fmt: skip
     p.add_argument("--version", choices=["v0.01", "v0.02"],
                    help="of speech_commands (default: v0.02)")  # fmt: skip
     p.add_argument("--split", choices=["test", "validation", "train"],

@@ -27,7 +27,9 @@ from .pictures import Pictures, load_pictures
 
 __all__ = ["SAMPLE_RATE", "Dataset", "Item", "Pictures", "download", "load", "load_pictures"]
 
-_APART = ("words", "voices", "speech_commands", "folder", "nsynth", "notes")
+_APART = (
+    "words", "voices", "speech_commands", "mini_speech_commands", "folder", "nsynth", "notes",
+)  # fmt: skip
 NAMES = (*_APART, *recordings.LAYOUTS)
 SPLITS = ("train", "validation", "test", "all")
 
@@ -48,9 +50,10 @@ def load(
     """Find a data set; its clips are decoded when they are asked for.
 
     name : "words" (bundled, synthesised), "voices" (bundled, a few recorded people to listen to:
-        split "all", labels are languages), "speech_commands" (the real set), "folder" (any sound
-        files), "nsynth" (notes of four seconds), "notes" (the same made by synthesisers, no files),
-        or one of `recordings.LAYOUTS` (sentences, cut into pieces of `seconds`: "librispeech", …)
+        split "all", labels are languages), "speech_commands" (the real set),
+        "mini_speech_commands" (8,000 clips of it), "folder" (any sound files), "nsynth" (notes of
+        four seconds), "notes" (the same made by synthesisers, no files), or one of
+        `recordings.LAYOUTS` (sentences, cut into pieces of `seconds`: "librispeech", …)
     split : "train", "validation", "test" or "all"; no speaker is in two of the first three
     root : the folder with the recordings; None looks in VQLAB_DATA, then the download folder
     words : one word, a list of words, or "all"; None is "right" for speech_commands, else all
@@ -82,6 +85,8 @@ def load(
     elif name == "speech_commands":
         words = "right" if words is None else words
         found = speech_commands.index(split, root=root, words=words, version=version)
+    elif name == "mini_speech_commands":
+        found = speech_commands.index(split, root=root, words=words, version="mini")
     elif name == "words":
         found = speech_commands.index_words(split, root=root, words=words)
     else:

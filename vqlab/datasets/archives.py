@@ -14,14 +14,16 @@ import hashlib
 import http.client
 import os
 import shutil
+import stat
 import tarfile
 import urllib.error
 import urllib.request
+import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import IO, Any
 
 from tqdm.auto import tqdm
 
@@ -160,35 +162,33 @@ def alone(target: Path) -> Iterator[Path]:
 def unpack(
     archive: Path, work: Path, target: Path, *, inside: str | None, most_bytes: int, most_files: int
 ) -> None:
-    """Unpack a tar archive in the folder `work`; `target` appears only when all is there.
+    """Unpack a tar or zip archive in the folder `work`; `target` appears only when all is there.
 
     inside : the one folder in the archive that becomes `target`; None takes all
     Refused, with a ValueError and nothing left: names that lead elsewhere, links, devices, holes,
     more than `most_bytes` of content or `most_files` files, headers of more than 64 kB, an archive
     that is cut off or has no folder `inside`.
     """
-    count = many = size = 0
+    count = size = 0
     new = work / "new"
     whole = new if inside is None else new / inside
     try:
-        with closing(_Sparing(archive)) as file, tarfile.open(fileobj=file, mode="r:") as tar:
-            for member in tqdm(iter(tar.next, None), "unpacking", delay=2, leave=False):
-                tar.members.clear()  # type: ignore[attr-defined]  # or all headers stay in memory
+        with closing(_members(archive)) as members:
+            for member, content in tqdm(members, "unpacking", delay=2, leave=False):
                 count, size = count + 1, size + member.size
-                many += member.isfile()
-                _refuse_harmful(member)
                 if size > most_bytes or count > most_files:
                     raise tarfile.TarError(
                         f"it holds more than {most_bytes:,} bytes or {most_files:,} files"
                     )
                 path = new / member.name
                 (path if member.isdir() else path.parent).mkdir(parents=True, exist_ok=True)
-                if content := tar.extractfile(member):
-                    with path.open("wb") as out:
+                if content:
+                    with content, path.open("wb") as out:
                         shutil.copyfileobj(content, out, _MOST_HEADER)
         if not whole.is_dir():
             raise tarfile.TarError(f"it holds no folder {inside}")
-        (whole / COMPLETE).write_text(f"{many} files of {size} bytes from {archive.name}\n")
+        many = sum(len(names) for *_, names in os.walk(whole))
+        (whole / COMPLETE).write_text(f"{many} files from {archive.name}\n")
     except (*_DAMAGED, OSError) as error:
         if isinstance(error, OSError) and error.errno not in _ITS_FAULT:
             raise  # the disk is full, or not ours to write: the archive is not to blame
@@ -198,8 +198,34 @@ def unpack(
     whole.replace(target)
 
 
-_DAMAGED = (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError, RecursionError)
+_DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, ValueError, OverflowError,
+    RuntimeError,  # too deep; or a zip with a password, or packed in a way that Python cannot read
+)  # fmt: skip
 _ITS_FAULT = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)  # None: gzip's own error
+
+
+def _members(archive: Path) -> Generator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """What an archive says of its files and folders, one by one, and a file's content to read."""
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as file:
+            for info in file.infolist():
+                member = tarfile.TarInfo(info.filename)
+                member.size, kind = info.file_size, stat.S_IFMT(info.external_attr >> 16)
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise zipfile.BadZipFile(f"{ascii(info.filename)[:80]} is packed in a rare way")
+                if info.is_dir():
+                    member.type = tarfile.DIRTYPE
+                elif kind not in (0, stat.S_IFREG):
+                    member.type = tarfile.SYMTYPE  # or something else that is no file
+                _refuse_harmful(member)
+                yield member, None if info.is_dir() else file.open(info)
+        return
+    with closing(_Sparing(archive)) as packed, tarfile.open(fileobj=packed, mode="r:") as tar:
+        for member in iter(tar.next, None):
+            tar.members.clear()  # type: ignore[attr-defined]  # or all headers stay in memory
+            _refuse_harmful(member)
+            yield member, tar.extractfile(member)
 
 
 class _Sparing:

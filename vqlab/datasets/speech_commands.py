@@ -2,9 +2,10 @@
 
 The one idea: the set comes with two lists of file names, for validation and for testing, made so
 that no speaker is in two splits; what is in neither list is for training. A partly unpacked set
-works: listed clips that are absent are left out and counted in the remarks. The bundled words, ten
-words that ship with the project, have the same layout, so that the real set takes their place by
-one option.
+works: listed clips that are absent are left out and counted in the remarks. Mini Speech Commands,
+8,000 clips of eight of the words, comes without lists: there the rule decides by which they were
+made, so that its splits are those of the whole set. The bundled words, ten words that ship with the
+project, have the same layout, so that a real set takes their place by one option.
 
 P. Warden, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition", 2018
 (arXiv:1804.03209), CC BY 4.0.
@@ -25,8 +26,8 @@ from .items import Entry, Found, choose, counted
 _CLIP = re.compile(r"([^.].*)_nohash_\d+\.(?:wav|flac)", re.IGNORECASE)
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
 
-# Clips of each word in the complete sets (105,829 and 64,721), so that a partly unpacked set can be
-# told from a whole one.
+# Clips of each word in the complete sets (105,829, 64,721 and 8,000), so that a partly unpacked set
+# can be told from a whole one.
 CLIPS = {
     "v0.01": {
         "bed": 1713, "bird": 1731, "cat": 1733, "dog": 1746, "down": 2359, "eight": 2352,
@@ -43,6 +44,7 @@ CLIPS = {
         "sheila": 2022, "six": 3860, "stop": 3872, "three": 3727, "tree": 1759, "two": 3880,
         "up": 3723, "visual": 1592, "wow": 2123, "yes": 4044, "zero": 4052,
     },
+    "mini": dict.fromkeys(("down", "go", "left", "no", "right", "stop", "up", "yes"), 1000),
 }  # fmt: skip
 
 
@@ -50,22 +52,34 @@ def find(root: str | os.PathLike[str] | None = None, *, version: str = "v0.02") 
     """The folder that holds the word folders and the two lists, else FileNotFoundError.
 
     It is looked for as `SpeechCommands/speech_commands_v0.02`, as `speech_commands_v0.02`, and
-    as the folder itself, under each of the places where recordings may be.
+    as the folder itself, under each of the places where recordings may be; the mini set, which has
+    no lists, as `mini_speech_commands`.
     """
-    name = f"speech_commands_{version}"
+    mini = version == "mini"
+    name = "mini_speech_commands" if mini else f"speech_commands_{version}"
 
     def look(place: Path) -> Path | None:
         for folder in (place / "SpeechCommands" / name, place / name):
             if folder.is_dir():
                 return folder
+        if mini:
+            return place if place.name == name else None
         other = any(f"speech_commands_{v}" == place.name for v in CLIPS if v != version)
         listed = any((place / file).is_file() for file in LISTS.values())
         return place if listed and not other else None
 
-    more = ", or fetch the set (2.4 GB) into your download folder: "
-    more += "python -m vqlab download speech_commands"
-    what, holds = f"Speech Commands {version}", f"SpeechCommands/{name}"
-    return files.find_recordings(look, root, what, holds=holds, more=more)
+    more = f", or fetch the set ({'182 MB' if mini else '2.4 GB'}) into your download folder: "
+    more += f"python -m vqlab download {_named(version)}"
+    holds = name if mini else f"SpeechCommands/{name}"
+    return files.find_recordings(look, root, _titled(version), holds=holds, more=more)
+
+
+def _named(version: str) -> str:
+    return "mini_speech_commands" if version == "mini" else "speech_commands"
+
+
+def _titled(version: str) -> str:
+    return "Mini Speech Commands" if version == "mini" else f"Speech Commands {version}"
 
 
 def index(
@@ -82,9 +96,9 @@ def index(
     if version not in CLIPS:
         raise ValueError(f"Unknown version {version!r}; there are {', '.join(CLIPS)}.")
     clips = CLIPS[version]
-    chosen = choose(words, clips, "word", f"Speech Commands {version}")
+    chosen = choose(words, clips, "word", _titled(version))
     folder = find(root, version=version)
-    everything, listed, remarks = _clips_of(folder)
+    everything, listed, remarks = _clips_of(folder, lists=version != "mini")
     entries, more = _split_clips(everything, listed, split, words=set(chosen))
     here = Counter(entry.label for entry in everything)
     remarks += _what_is_missing({word: (here[word], clips[word]) for word in chosen}, version)
@@ -92,7 +106,7 @@ def index(
         raise FileNotFoundError(
             f"No clip of {', '.join(map(repr, chosen))} in {folder}; the words here are "
             f"{', '.join(sorted(here)) or 'none'}. Choose among them, or complete the set: "
-            "python -m vqlab download speech_commands"
+            f"python -m vqlab download {_named(version)}"
         )
     return entries, sorted(word for word in chosen if here[word]), remarks + more
 
@@ -170,10 +184,13 @@ def which_set(speaker: str) -> str:
     return "validation" if percentage < 10 else "test" if percentage < 20 else "train"
 
 
-def _clips_of(folder: Path) -> tuple[list[Entry], dict[str, list[Path]] | None, list[str]]:
+def _clips_of(
+    folder: Path, *, lists: bool = True
+) -> tuple[list[Entry], dict[str, list[Path]] | None, list[str]]:
     """Every clip of a folder of word folders, the paths in its two lists, and what is odd.
 
     The paths stand under "validation" and "test", present or not; None where a list is missing.
+    lists : whether the set comes with them
     """
     everything, strange, remarks = [], 0, []
     for path in sorted(folder.glob("*/*_nohash_*"), key=str):
@@ -183,6 +200,8 @@ def _clips_of(folder: Path) -> tuple[list[Entry], dict[str, list[Path]] | None, 
             everything.append(Entry(path, path.parent.name, named[1]))
     if strange:
         remarks = [f"{counted(strange, 'file')} not named <speaker>_nohash_<take>.wav left out."]
+    if not lists:
+        return everything, None, remarks
     if not all((folder / name).is_file() for name in LISTS.values()):
         remarks.append(
             f"{' or '.join(LISTS.values())} is missing in {folder.name}; the splits are made by "
@@ -209,6 +228,6 @@ def _what_is_missing(counts: dict[str, tuple[int, int]], version: str) -> list[s
     if absent := [repr(word) for word, n in counts.items() if n[0] == 0]:
         said.append(f"none of {', '.join(absent)}")
     return [
-        f"This copy of {version} is not complete: it has {here:,} of {complete:,} clips of the "
-        f"chosen words, all splits together ({'; '.join(said)})."
+        f"This copy of {_titled(version)} is not complete: it has {here:,} of {complete:,} clips "
+        f"of the chosen words, all splits together ({'; '.join(said)})."
     ]

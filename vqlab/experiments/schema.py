@@ -74,7 +74,7 @@ class PictureSet(_Set):
 class WordSet(_Set):
     """words: which; null for all. A clip is padded or cropped around its word."""
 
-    name: Literal["words", "speech_commands"]
+    name: Literal["words", "speech_commands", "mini_speech_commands"]
     words: Names | None = None
 
 
@@ -86,7 +86,7 @@ class NoteSet(_Set):
     sources: Names | None = None
 
 
-WITH_WORDS = ("words", "speech_commands", "folder")
+WITH_WORDS = ("words", "speech_commands", "mini_speech_commands", "folder")
 """Sets of speech whose clips are words; others have sentences."""
 
 
