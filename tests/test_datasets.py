@@ -446,7 +446,7 @@ def test_missing_recordings_name_the_three_ways(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "download_folder", lambda: tmp_path / "none")
     with pytest.raises(FileNotFoundError) as error:
         datasets.load("speech_commands")
-    for way in ("root=", "VQLAB_DATA", "python -m vqlab download speech_commands"):
+    for way in ("as root", "VQLAB_DATA", "'words'", "python -m vqlab download speech_commands"):
         assert way in str(error.value)
 
 

@@ -139,6 +139,8 @@ def test_what_does_not_go_with_pictures_is_refused(tmp_path):
     assert (line, sentence) == (6, "digits holds pictures: leave sound out")
     line, sentence = refusal(tmp_path, text.replace("pictures, units: 4", "frames"))
     assert line == 3 and "must be 'pictures'" in sentence
+    line, sentence = refusal(tmp_path, text.replace("name: digits", "name: digits, size: 28"))
+    assert (line, sentence) == (2, "size is 28: only mnist has a margin to leave out")
     path = tmp_path / "good.yaml"
     path.write_text(text)
     assert reading.read(path).spectrogram is None
@@ -252,6 +254,9 @@ def test_a_shipped_grid_is_valid_and_named_as_its_file(path, tmp_path):
     assert grid.name == path.stem
     kinds = {run.bottleneck.kind for run in runs}
     assert {"ae", "vq"} <= kinds
+    if path.stem == "mnist-full":  # the thesis trained no more
+        assert [run.name for run in runs] == ["ae-D1-s0", "vq-D10-K32-s0"]
+        return
     assert len({run.D for run in runs if run.bottleneck.kind == "vq"}) >= 2
     assert len({run.bottleneck.K[0] for run in runs if run.bottleneck.kind == "vq"}) >= 2
     if path.stem.endswith("minimal"):
@@ -268,6 +273,11 @@ def test_the_full_grids_have_the_sizes_of_the_thesis():
     assert end.config.n_fft == 1024 and end.config.hop_length == 128
     assert grid.training.epochs == 246 and grid.training.batch == 16
     assert {run.name for run in singles(grid)} >= {"ae-D10-s0", "vq-D256-K2048-s0"}
+    cifar, mnist = (reading.read(reading.find(f"{name}-full")) for name in ("cifar10", "mnist"))
+    assert (cifar.training.epochs, cifar.dataset.train, cifar.dataset.validation) == (
+        246, 40_000, 10_000,
+    )  # fmt: skip
+    assert (mnist.training.epochs, mnist.dataset.train, mnist.dataset.size) == (100, 50_000, 28)
     losses = {run.bottleneck.kind: build.loss_of(run) for run in singles(grid)}
     assert losses["vq"] is build.mean_squared_error
     assert losses["ae"] is losses["vae"] is build.sum_squared_error

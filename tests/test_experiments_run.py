@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import torch
 from _support import HANG, ROOT
 from safetensors.torch import load_file
 
-from vqlab import audio, cli
+from vqlab import audio, cli, datasets
 from vqlab.experiments import build, data, evaluate, folders, reading, run
 from vqlab.experiments.grid import singles
 
@@ -261,6 +262,14 @@ def test_a_single_run_can_be_measured_too(trained):
     assert (trained / "pictures" / "ae-D2-s0" / "results.csv").exists()
 
 
+def test_runs_are_found_below_a_folder_of_grids_and_runs(trained):
+    assert folders.grids_in(trained) == [trained / "pictures", trained / "sound"]
+    assert folders.grids_in(trained / "sound") == [trained / "sound"]
+    assert folders.grids_in("speech") == [Path("speech")]
+    one = trained / "pictures" / "ae-D2-s0"
+    assert folders.grids_in(one) == [one]
+
+
 def word_set(folder, *, loud=0.1):
     """Words of four speakers; the clips of testing are no sound at all."""
     (folder / "hm").mkdir(parents=True)
@@ -277,21 +286,79 @@ def word_set(folder, *, loud=0.1):
     return SOUND.replace("train: 12", f"root: '{folder}', train: 12")
 
 
+def fewer_allowed(folder, **options):
+    return word_set(folder, **options).replace("train: 12", "allow_fewer: true, train: 12")
+
+
 def test_training_never_opens_the_test_set(tmp_path):
-    grid = grid_of(tmp_path, word_set(tmp_path / "set"))
+    grid = grid_of(tmp_path, fewer_allowed(tmp_path / "set"))
     out = run.train(grid, tmp_path / "out", progress=False)
     with pytest.raises(ValueError, match="00000004"):
         evaluate.evaluate(out, progress=False)
 
 
 def test_quiet_segments_are_left_out_and_it_is_said(tmp_path):
-    grid = grid_of(tmp_path, word_set(tmp_path / "set", loud=0.009))
+    grid = grid_of(tmp_path, fewer_allowed(tmp_path / "set", loud=0.009))
     with pytest.raises(ValueError, match="2 of 2 segments of the train split have a root mean"):
         data.load(grid, "train")
     less = grid.model_copy(
         update={"spectrogram": grid.spectrogram.model_copy(update={"skip_rms": 0.001})}
     )
     assert len(data.load(less, "train")) == 2
+
+
+MORE = "the train split of 'words' has 450 here"
+
+
+def test_too_little_data_is_refused_with_both_numbers_and_the_way_out(tmp_path, capsys):
+    path = tmp_path / "grid-file.yaml"
+    path.write_text(SOUND.replace("train: 12", "train: 99999"))
+    command = ["train", "-f", str(path), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    assert cli.main(command) == 2
+    said = capsys.readouterr().err
+    assert f"train: 99999 in dataset asks for 99,999 items, and {MORE}" in said
+    assert "write train: 450, or let fewer do by allow_fewer: true" in said
+    assert "--allow-fewer" in said
+
+
+def test_of_clips_and_pictures_too(tmp_path):
+    clips = reading.adapted("speech", {"dataset.train": 99999})
+    (single,) = singles(clips)
+    with pytest.raises(ValueError, match=MORE):
+        data.load(clips, "train", codec=build.codec_of(single))
+    with pytest.raises(ValueError, match="48000 in dataset.*'digits' has 1,439 here"):
+        data.load(grid_of(tmp_path, PICTURES.replace("train: 48", "train: 48000")), "train")
+
+
+def test_a_run_that_goes_on_with_fewer_records_both_numbers_and_the_table_has_them(tmp_path):
+    text = word_set(tmp_path / "set").replace("name: words-tiny", "name: fewer")
+    grid = grid_of(tmp_path, text.replace("validation: 4, test: 6", "test: 6"))
+    with pytest.raises(ValueError, match="asks for 12 items, and the train split .* has 2 here"):
+        run.train(grid, tmp_path / "out", progress=False)
+    fewer = data.allowing_fewer(grid)
+    out = run.train(fewer, tmp_path / "out", progress=False)
+    run.train(fewer, out, progress=False)
+    known = json.loads((out / "vq-D4-K8-s0" / "run.json").read_text())
+    assert known["asked"] == {"train": 12, "validation": None}
+    assert known["got"] == {"train": 2, "validation": 1}
+    noise = 0.1 * torch.randn(16000, generator=torch.Generator().manual_seed(9))
+    audio.save(tmp_path / "set" / "hm" / "00000004_nohash_0.wav", noise.clamp(-1, 1), 16000)
+    evaluate.evaluate(out, progress=False)
+    row = table_of(out)["vq-D4-K8-s0"]
+    numbers = [row[key] for key in ("train_asked", "train_got", "test_asked", "test_got")]
+    assert numbers == ["12", "2", "6", "1"]
+    assert "train_asked" in (out / "results.md").read_text()
+
+
+def test_the_margin_of_mnist_can_be_left_out(tmp_path, monkeypatch):
+    images = torch.nn.functional.pad(torch.ones(4, 1, 28, 28), (2, 2, 2, 2))
+    found = datasets.Pictures(images, list("0123"), list("0123"), ["two black pixels added"])
+    monkeypatch.setattr(data.datasets, "load_pictures", lambda *_, **__: found)
+    text = PICTURES.replace("digits, train: 48, validation: 16, test: 20", "mnist, size: 28")
+    split = data.load(grid_of(tmp_path, text), "train")
+    assert split.inputs.shape == (4, 1, 28, 28) and split.inputs.min() == 1 and not split.remarks
+    model = build.build(singles(grid_of(tmp_path, text))[0], 1)
+    assert model(split.inputs)[0].shape == split.inputs.shape
 
 
 def test_the_keys_of_a_bottleneck_reach_the_model(tmp_path):
@@ -352,7 +419,7 @@ def test_the_command_line_trains_and_measures_a_shipped_grid(tmp_path, capsys):
         (["train", "-f", "wurds"], "no such experiment ships with vqlab"),
         (["train", "-f", "words-minimal", "--steps", "3"], "--steps does not go with --file"),
         (["train", "--steps", "3"], "give --out"),
-        (["evaluate", "."], "codec"),
+        (["evaluate", "experiments"], "codec"),
         (["reconstruct", "a.wav", "out.wav", "--model", "speech", "voice"], "holds one sound"),
         (
             ["reconstruct", "a.wav", "out", "--model", "speech", "voice"],

@@ -209,7 +209,7 @@ def test_nothing_at_all_names_the_ways(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "download_folder", lambda: tmp_path / "none")
     with pytest.raises(FileNotFoundError) as error:
         datasets.load("nsynth")
-    for way in ("root=", "VQLAB_DATA", "vqlab download nsynth", "load('notes')"):
+    for way in ("as root", "VQLAB_DATA", "vqlab download nsynth", "'notes'"):
         assert way in str(error.value)
 
 

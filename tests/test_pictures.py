@@ -322,5 +322,5 @@ def test_missing_files_name_the_ways(tmp_path, monkeypatch, name, instead):
     monkeypatch.setattr(files, "download_folder", lambda: tmp_path / "none")
     with pytest.raises(FileNotFoundError) as error:
         load_pictures(name)
-    for way in ("root=", "VQLAB_DATA", f"vqlab download {name}", f"load_pictures('{instead}')"):
+    for way in ("as root", "VQLAB_DATA", f"vqlab download {name}", f"'{instead}'"):
         assert way in str(error.value)

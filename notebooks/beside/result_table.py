@@ -37,7 +37,7 @@ MODELS = {
 """Models of the table -> their names, in the order in which they are drawn."""
 
 _TEXTS = ("grid", "run", "dataset", "model")
-_NEWER = ("stored_bits_per_second",)
+_NEWER = ("stored_bits_per_second", "train_asked", "train_got", "test_asked", "test_got")
 """Columns that tables of older versions lack."""
 
 

@@ -35,11 +35,11 @@ PLACES = {
 def train(options: argparse.Namespace) -> None:
     """Train what a file describes; without one, that of `--model` with other clips and budget."""
     from .. import processes
-    from ..experiments import folders, reading, run
+    from ..experiments import data, folders, reading, run
 
     _set_threads(options.threads)
     if options.file:
-        for name in _given(options, "file", "out", "device", "threads"):
+        for name in _given(options, "file", "out", "device", "threads", "allow_fewer"):
             raise ValueError(f"{name} does not go with --file, which says everything of that kind")
     elif options.out is None or (options.minutes is None) == (options.steps is None):
         raise ValueError(
@@ -47,6 +47,7 @@ def train(options: argparse.Namespace) -> None:
             "experiments of a YAML file"
         )
     grid = reading.read(reading.find(options.file)) if options.file else _changed(options)
+    grid = data.allowing_fewer(grid) if options.allow_fewer else grid
     processes.start()
     try:
         out = run.train(grid, options.out, alone=not options.file, device=options.device)
@@ -107,10 +108,13 @@ def evaluate(options: argparse.Namespace) -> None:
     from ..metrics import codecs as evaluation
 
     _set_threads(options.threads)
-    if all(map(folders.has_test_set, options.codecs)) and not _given(options, "codecs", "threads"):
-        for path in options.codecs:
-            print(experiments.as_markdown(experiments.evaluate(path)))
-            print(f"The table is {Path(path) / 'results.csv'}, and as text results.md")
+    paths = [path for each in options.codecs for path in folders.grids_in(each)]
+    own = not _given(options, "codecs", "threads", "allow_fewer")
+    if own and all(map(folders.has_test_set, paths)):
+        for path in paths:
+            rows = experiments.evaluate(path, allow_fewer=options.allow_fewer)
+            print(experiments.as_markdown(rows))
+            print(f"The table is {path / 'results.csv'}, and as text results.md")
         return
     codecs = folders.codecs_in(options.codecs)
     codecs = {name: codec for name, codec in codecs.items() if codec.rates}
@@ -280,7 +284,8 @@ def download(options: argparse.Namespace) -> None:
 def _load(options: argparse.Namespace, name: str, split: str) -> datasets.Dataset:
     from ..experiments import data
 
-    clips = data.load_clips(name, split, root=options.root, words=options.words)
+    found = data.find_clips(name, split, root=options.root, words=options.words)
+    clips = data.useful(found, split)
     print("\n".join(clips.remarks), end="\n" * bool(clips.remarks))
     return clips
 

@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     p.set_defaults(run=commands.train, parser=p)
     p.add_argument("-f", "--file", metavar="FILE", help="train the experiments that a YAML file "
                    "describes, or one that ships, such as words-minimal; of the options below "
-                   "only --out, --device and --threads go with it")  # fmt: skip
+                   "only --out, --device, --threads and --allow-fewer go with it")  # fmt: skip
     p.add_argument("--out", metavar="FOLDER", help="where the run is kept; an unfinished run with "
                    "the same settings goes on there (with --file, default: runs/NAME)")  # fmt: skip
     _add_data(p)
@@ -84,14 +84,15 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--batch-size", type=int, default=16)
     p.add_argument("--seed", type=int, nargs=1, default=[0])
     p.add_argument("--report-every", type=int, default=100, metavar="STEPS")
+    _add_fewer(p)
     p.add_argument("--device", help="cpu, cuda or mps (default: the fastest there is)")
     p.add_argument("--threads", type=int, help="of the processor (default: all)")
 
     p = verbs.add_parser("evaluate", help="measure trained models")
     p.set_defaults(run=commands.evaluate, parser=p)
     p.add_argument("codecs", nargs="+", metavar="RUN", help="folders of runs or grids, "
-                   "codec files, shipped weights. Without other options each is measured on the "
-                   "test set that its own file names, if it names one")  # fmt: skip
+                   "or that hold such, codec files, shipped weights. Without other options each is "
+                   "measured on the test set that its own file names, if it names one")  # fmt: skip
     _add_data(p)
     p.add_argument("--split", default="test", choices=["train", "validation", "test", "all"])
     p.add_argument("--clips", metavar="LIST", help="instead: a text file that names the clips")
@@ -99,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--kbps", type=float, nargs="+", metavar="RATE", help="of the stored files, at "
                    "most (default: 0.5 1.0 1.5, as far as a model has them)")  # fmt: skip
     p.add_argument("--out", metavar="FOLDER", help="for table.md, scores.json, spectrograms.png")
+    _add_fewer(p)
     p.add_argument("--threads", type=int, help="of the processor (default: all)")
 
     for name, run, wanted, output in (
@@ -165,6 +167,11 @@ def _add_data(p: argparse.ArgumentParser) -> None:
                    help="words (bundled), speech_commands, librispeech, vctk, …")  # fmt: skip
     p.add_argument("--root", help="where the recordings are (default: VQLAB_DATA, then downloads)")
     p.add_argument("--words", nargs="+", metavar="WORD", help="which words, or all")
+
+
+def _add_fewer(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--allow-fewer", action="store_true", help="go on where a data set has fewer "
+                   "items than the file asks for")  # fmt: skip
 
 
 def _sentence(error: BaseException) -> str:

@@ -53,7 +53,7 @@ def index(
     folder = files.recordings_roots(root)[0]
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"{folder} is not a folder. Give load('folder', root=…) a folder of sound files."
+            f"{folder} is not a folder. Give the set 'folder' a folder of sound files as root."
         )
     odd: dict[str, list[Path]] = {"unreadable": [], "short": []}
     everything, others = [], Counter[str]()

@@ -275,7 +275,7 @@ class Dataset(Sequence[Item]):
         try:
             waveform = self._load(entry)
         except ValueError as error:
-            raise ValueError(f"{error} Dataset.scan() leaves out the clips that fail.") from error
+            raise ValueError(f"{error} Remove it, or let Dataset.scan() leave it out.") from error
         gain_db = 0.0
         if self.seconds is not None:
             samples = round(self.seconds * SAMPLE_RATE)

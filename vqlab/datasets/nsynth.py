@@ -117,7 +117,7 @@ def _find(root: str | os.PathLike[str] | None) -> Path:
 
     holds = "nsynth-train, nsynth-valid and nsynth-test (or their .jsonwav.tar.gz, or notes)"
     more = ", or fetch a part into your download folder: python -m vqlab download nsynth --split "
-    more += "test. Without it, load('notes') makes notes of its own."
+    more += "test. The set 'notes', made by synthesisers, can take its place."
     return files.find_recordings(look, root, "NSynth", holds=holds, more=more)
 
 
@@ -128,7 +128,7 @@ def _official_split(place: Path, split: str) -> tuple[dict[str, list[Entry]], li
         others = ", ".join(folder.name for folder in here.values() if folder) or "an archive"
         raise FileNotFoundError(
             f"No {FOLDERS[split]} in {place}, only {others}. Fetch it: python -m vqlab download "
-            f"nsynth --split {split}. Or name one of the folders itself by root=…: then its "
+            f"nsynth --split {split}. Or name one of the folders itself as root: then its "
             "instruments are split."
         )
     read = {part: _read(folder) for part, folder in here.items() if folder is not None}

@@ -48,8 +48,8 @@ _BLOCK, _STEP = 64, 8  # of a photograph: pixels of a block, and from patch to p
 
 _AGAIN = "fetch it again."
 _MORE = (
-    ", or fetch it into your download folder: python -m vqlab download {}. Without it, "
-    "load_pictures({!r}) has what comes with scikit-learn."
+    ", or fetch it into your download folder: python -m vqlab download {}. The set {!r}, "
+    "which comes with scikit-learn, can take its place."
 )
 
 _Raw = tuple[np.ndarray, list[str]]  # bytes (n, channels, height, width), and labels

@@ -69,7 +69,8 @@ def find(root: str | os.PathLike[str] | None = None, *, version: str = "v0.02") 
         return place if listed and not other else None
 
     more = f", or fetch the set ({'182 MB' if mini else '2.4 GB'}) into your download folder: "
-    more += f"python -m vqlab download {_named(version)}"
+    more += f"python -m vqlab download {_named(version)}. "
+    more += "The bundled set 'words' can take its place."
     holds = name if mini else f"SpeechCommands/{name}"
     return files.find_recordings(look, root, _titled(version), holds=holds, more=more)
 
@@ -123,7 +124,7 @@ def index_words(
     if not here:
         raise FileNotFoundError(
             f"{folder} holds no clip named <word>/<speaker>_nohash_<take>.flac; "
-            "load('folder', root=…) reads any folder of sound files."
+            "the set 'folder' reads any folder of sound files."
         )
     chosen = choose(words, here, "word", f"the word set in {folder.name!r}")
     entries, remarks = _split_clips(everything, listed, split, words=set(chosen))

@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 from .. import metrics, training
 from ..codec import Codec
 from ..codec.file import NAME
-from ..files import save_tensors, write_whole
+from ..files import load_json, save_tensors, write_whole
 from ..quantize import CodebookStats
 from . import data, folders
 from .data import Split
@@ -36,7 +36,7 @@ from .schema import Grid
 COLUMNS = tuple(
     "grid run dataset model D K stages seed parameters positions latent_bits seconds "
     "bits_per_second stored_bits_per_second test_items sse db stoi used perplexity epochs "
-    "best_epoch validation_error train_seconds".split()
+    "best_epoch validation_error train_seconds train_asked train_got test_asked test_got".split()
 )
 FLOAT_BITS = 32  # what a number of an autoencoder's latent takes
 
@@ -46,17 +46,23 @@ _MEANING = (
     "sse: squared error summed over an item, mean over the test set; db: mean absolute error of a "
     "bin in decibels; stoi: intelligibility, 0 to 1; used, perplexity: codes over the test set. "
     "validation_error chose the weights: squared error, mean over all values. For sound, the two "
-    "numbers that restore an item's level come on top of latent_bits (64 bits; 16 in a file)."
+    "numbers that restore an item's level come on top of latent_bits (64 bits; 16 in a file). "
+    "asked, got: items of the set that the file asks for (empty: all), and that there were."
 )
 
 
 def evaluate(
-    path: str | Path, *, device: str | torch.device | None = None, progress: bool = True
+    path: str | Path,
+    *,
+    allow_fewer: bool = False,
+    device: str | torch.device | None = None,
+    progress: bool = True,
 ) -> list[dict[str, Any]]:
     """Measure every trained model in `path`, a run's folder or a grid's, and write the table.
 
     Returns a row a run, keys `COLUMNS`, None where a value is not defined; for sound, one more row
-    for the way back alone ("inversion"). Raises FileNotFoundError where nothing is trained.
+    for the way back alone ("inversion"). Raises FileNotFoundError where nothing is trained, and,
+    unless told to `allow_fewer`, ValueError where the test set has fewer items than asked for.
     """
     path, place = Path(path), training.usable_device(device)
     rows: list[dict[str, Any]] = []
@@ -66,7 +72,8 @@ def evaluate(
         single, model = folders.load_model(folder)
         wanted = (single.grid.dataset, single.grid.spectrogram, single.grid.network.kind)
         if split is None or wanted != loaded:
-            split, loaded = data.load(single.grid, "test", progress=progress), wanted
+            grid = data.allowing_fewer(single.grid) if allow_fewer else single.grid
+            split, loaded = data.load(grid, "test", progress=progress), wanted
             if split.front is not None and not rows:
                 row, error = _inversion(single.grid, split)
                 rows.append(row)
@@ -78,6 +85,9 @@ def evaluate(
         best = min(reports, key=lambda report: report["validation_error"])
         row |= {"best_epoch": best["epoch"], "validation_error": best["validation_error"]}
         row |= {"epochs": reports[-1]["epoch"], "train_seconds": reports[-1]["seconds"]}
+        known = load_json(folder / "run.json")  # an older version's does not count
+        row |= {f"train_{key}": known.get(key, {}).get("train") for key in ("asked", "got")}
+        row |= {"test_asked": split.asked, "test_got": split.got}
         rows.append(row)
         tensors[single.name] = error
         tensors[f"{single.name}.original"], tensors[f"{single.name}.reconstruction"] = pictures
@@ -163,7 +173,7 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> str:
 
 def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The table for people, with what its columns mean."""
-    columns = dict(zip(COLUMNS, COLUMNS, strict=True))
+    columns = {key: key for key in COLUMNS if any(row.get(key) is not None for row in rows)}
     return f"{metrics.markdown_table(columns, [_cells(row) for row in rows])}\n\n{_MEANING}"
 
 

@@ -50,6 +50,15 @@ def runs_in(path: str | Path) -> list[Path]:
     return trained
 
 
+def grids_in(path: str | Path) -> list[Path]:
+    """The grids and single runs in a folder that holds such; else what was given."""
+    path = Path(path)
+    if is_experiment(path) or not path.is_dir():
+        return [path]
+    found = {place.parent for name in (GRID, CONFIG) for place in path.rglob(name)}
+    return sorted(place for place in found if place.parent not in found) or [path]
+
+
 def single_of(folder: Path) -> Single:
     """The run that a folder's configuration describes."""
     found = singles(reading.read(folder / CONFIG))
@@ -82,12 +91,13 @@ def codecs_in(paths: Sequence[str]) -> dict[str, Codec]:
     FileNotFoundError or ValueError for what is none of them.
     """
     found: list[tuple[Path, Codec]] = []
-    for path in paths:
-        for run in runs_in(path) if is_experiment(path) else ():
-            there = (run / NAME).is_file()
-            found.append((run, Codec.load(run) if there else codec_of(*load_model(run))))
-        if not is_experiment(path):
-            found.append((Path(path), load_pretrained(path)))
+    for each in paths:
+        for path in grids_in(each):
+            for run in runs_in(path) if is_experiment(path) else ():
+                there = (run / NAME).is_file()
+                found.append((run, Codec.load(run) if there else codec_of(*load_model(run))))
+            if not is_experiment(path):
+                found.append((path, load_pretrained(each)))
     names = [place.resolve().name for place, _ in found]
     if len(set(names)) < len(names):
         names = [f"{place.resolve().parent.name}-{place.resolve().name}" for place, _ in found]
@@ -163,7 +173,8 @@ def open_run(single: Single, folder: Path) -> None:
 def _settings(grid: Grid) -> dict[str, Any]:
     """What a training reads, every key with its section, such as "training.epochs"."""
     flat: dict[str, Any] = {}
-    for section, value in grid.model_dump(exclude={"sound": True, "dataset": {"test"}}).items():
+    unread: dict[str, Any] = {"sound": True, "dataset": {"test", "allow_fewer"}}
+    for section, value in grid.model_dump(exclude=unread).items():
         value = value[0] if section == "bottlenecks" else value
         keys = value.items() if isinstance(value, dict) else [("", value)]
         flat |= {f"{section}.{key}".rstrip("."): inner for key, inner in keys}

@@ -103,6 +103,8 @@ def _impossible(grid: Grid) -> Iterator[tuple[tuple, str]]:
         yield from _impossible_clips(grid)
         return
     if isinstance(data, PictureSet):
+        if data.size != 32 and data.name != "mnist":
+            yield ("dataset", "size"), f"size is {data.size}: only mnist has a margin to leave out"
         for key in (at, "sound"):
             if getattr(grid, key) is not None:
                 yield (key,), f"{data.name} holds pictures: leave {key} out"

@@ -151,6 +151,8 @@ def _train_one(
             folder,
             training_items=len(train),
             validation_items=len(validation),
+            asked={"train": train.asked, "validation": validation.asked},
+            got={"train": train.got, "validation": validation.got},
             remarks=list(dict.fromkeys(train.remarks + validation.remarks)),
             finished=True,
         )

@@ -56,19 +56,24 @@ class _Section(BaseModel):
 
 
 class _Set(_Section):
-    """root: folder of the files. train, validation, test: at most so many items of each split."""
+    """root: folder of the files. train, validation, test: so many items of each; null for all.
+
+    allow_fewer: where a split has fewer, what there is will do.
+    """
 
     root: str | None = None
     train: Count | None = None
     validation: Count | None = None
     test: Count | None = None
+    allow_fewer: bool = False
 
 
 class PictureSet(_Set):
-    """binarise: values from 0.5 up become 1, the rest 0 (MNIST, as in the thesis)."""
+    """binarise: values from 0.5 up become 1, the rest 0. size: 28 for MNIST without its margin."""
 
     name: Literal["mnist", "digits", "cifar10", "patches"]
     binarise: bool = False
+    size: Literal[28, 32] = 32
 
 
 class WordSet(_Set):

@@ -103,8 +103,8 @@ def find_recordings(
         if found := look(place):
             return found
     raise FileNotFoundError(
-        f"No {what} in {' or '.join(map(str, places))}. Name the folder that holds {holds} by the "
-        f"option root=…, or by the environment variable VQLAB_DATA{more}"
+        f"No {what} in {' or '.join(map(str, places))}. Name the folder that holds {holds} as "
+        f"root, or in the environment variable VQLAB_DATA{more}"
     )
 
 
