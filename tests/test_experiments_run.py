@@ -16,6 +16,7 @@ import torch
 from _support import HANG, ROOT
 from safetensors.torch import load_file
 
+import vqlab
 from vqlab import audio, cli, datasets
 from vqlab.experiments import build, data, evaluate, folders, reading, run
 from vqlab.experiments.grid import singles
@@ -165,6 +166,7 @@ def test_a_run_describes_itself(trained):
     known = json.loads((folder / "run.json").read_text())
     assert known["seed"] == 0 and known["finished"] and known["training_items"] == 12
     assert known["versions"]["torch"] == torch.__version__
+    assert known["source"] == folders.source()
     reports = folders.reports_of(folder)
     assert [report["epoch"] for report in reports] == [1, 2]
     wanted = "step epoch seconds loss error perplexity used validation_error learning_rate"
@@ -172,6 +174,14 @@ def test_a_run_describes_itself(trained):
     assert folders.single_of(folder).name == folder.name
     original, rate = audio.load(folder / "samples" / "0-original.wav")
     assert rate == 16000 and len(original) == 123 * 128 + 256
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout")
+def test_the_source_is_the_commit_or_where_there_is_none_the_version(monkeypatch, tmp_path):
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, check=True)
+    assert folders.source().removesuffix("-dirty") == f"commit {head.stdout.decode().strip()}"
+    monkeypatch.setattr(folders, "__file__", str(tmp_path / "vqlab" / "experiments" / "folders.py"))
+    assert folders.source.__wrapped__() == f"vqlab {vqlab.__version__}"
 
 
 def test_tensorboard_can_read_the_log(trained):

@@ -38,6 +38,23 @@ def through(recording, out, *models):
     return page.folder(recording, out, folders.codecs_in([str(model) for model in models]))
 
 
+def test_a_folder_of_recordings_gives_a_folder_for_each(grid, tmp_path, capsys):
+    sounds = tmp_path / "sounds"
+    (sounds / "far").mkdir(parents=True)
+    for n, name in enumerate(("one.wav", "one.flac", "far/two.wav")):
+        audio.save(sounds / name, noise(2 * LENGTH, seed=n), 16000)
+    (sounds / "readme.txt").write_text("no sound")
+    assert cli.main(["reconstruct", f"{sounds}/", "--model", str(grid)]) == 0
+    out = tmp_path / "sounds-reconstructed"
+    assert "of 3 recordings, each in a folder of its own" in capsys.readouterr().out
+    names = ["ae-D2-s0", "inversion", "original", "vq-D4-K8-s0"]
+    for place in ("one.wav", "one.flac", "far/two"):
+        assert sorted(path.stem for path in (out / place).glob("*.wav")) == names
+        assert sorted(path.stem for path in (out / place).glob("*.png")) == names
+    assert cli.main(["reconstruct", str(sounds), str(tmp_path / "x.html")]) == 2
+    assert "give a name without an ending" in capsys.readouterr().err
+
+
 def noise(samples, level=0.1, seed=0):
     return level * torch.randn(samples, generator=torch.Generator().manual_seed(seed))
 

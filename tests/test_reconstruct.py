@@ -168,7 +168,7 @@ def test_one_sound_has_the_rate_that_was_asked_for(tmp_path, model):
         (["in.wav", "nowhere/out.html"], "there is no folder nowhere"),
         (["missing.wav"], "missing.wav"),
         (["text.wav"], "text.wav"),
-        (["."], "folder"),
+        ([".", "out.wav"], "a folder of recordings"),
     ],
     ids=str,
 )

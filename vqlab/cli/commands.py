@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..codec import Codec, packing, shipped
 from ..files import write_whole
@@ -205,8 +206,12 @@ def _reconstructed(options: argparse.Namespace, sound: Path, out: Path, where: s
     if not out.suffix:
         if out.exists() and not options.force:
             raise ValueError(f"{out} exists already: give another name, or -f to write into it")
-        heard = listening.folder(sound, out, folders.codecs_in(options.model), kbps=kbps)
-        return f"{out}: {', '.join(heard)}, each as .wav and .png"
+        codecs, heard = folders.codecs_in(options.model), dict[str, Any]()
+        places = _places(sound, out)
+        for path, place in places.items():
+            heard = listening.folder(path, place, codecs, kbps=kbps)
+        many = f" of {len(places)} recordings, each in a folder of its own" * sound.is_dir()
+        return f"{out}: {', '.join(heard)}{many}, each as .wav and .png"
     suffix = out.suffix.lower()
     with result(where, suffix, read=options.input, force=options.force) as place:
         if suffix == ".html":
@@ -219,6 +224,20 @@ def _reconstructed(options: argparse.Namespace, sound: Path, out: Path, where: s
         data = shipped.compress(sound, model=options.model[0], kbps=kbps)
         seconds = shipped.decompress_to(data, place, model=options.model[0])
     return f"{out}: {seconds:.2f} s, from {len(data)} bytes"
+
+
+def _places(sound: Path, out: Path) -> dict[Path, Path]:
+    """The recordings that are meant, and a folder for each: for one itself `out`."""
+    from .. import datasets
+
+    if not sound.is_dir():
+        return {sound: out}
+    found = datasets.load("folder", "all", root=sound, seconds=None)
+    say("\n".join(said for said in found.remarks if "split" not in said))  # nothing is, here
+    paths = [entry.path.relative_to(sound) for entry in found.entries]
+    named = Counter(path.with_suffix("") for path in paths)
+    alike = {path for path in paths if named[path.with_suffix("")] > 1}
+    return {sound / p: out / (p if p in alike else p.with_suffix("")) for p in paths}
 
 
 def info(options: argparse.Namespace) -> None:

@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         (
             "reconstruct",
             commands.reconstruct,
-            "both at once: a page, a sound, or a folder of sounds",
+            "both at once: a page, a sound, or a folder of sounds; IN may be a folder",
             "IN.reconstructed.html, a page; one sound if it ends in .wav or .flac; without an "
             "ending a folder of sounds and pictures",
         ),

@@ -1,14 +1,17 @@
 """The folders that a grid leaves behind, and the models in them.
 
 The one idea: a run's folder says by itself what is in it. `config.yaml` is its configuration with
-every key, `run.json` holds seed, settings and versions, `metrics.jsonl` a report an epoch.
+every key, `run.json` holds seed, settings, versions and the commit, `metrics.jsonl` the reports.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import platform
+import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,12 +138,28 @@ def is_finished(folder: Path) -> bool:
     return path.is_file() and bool(load_json(path).get("finished"))
 
 
+@functools.cache
+def source() -> str:
+    """What trains: the commit of this checkout, "-dirty" after a change, or the package's version.
+
+    >>> source().split()[0] in ("commit", "vqlab")
+    True
+    """
+    here = Path(__file__).resolve().parents[2]
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    with suppress(OSError, subprocess.SubprocessError):  # no git, or it does not trust the folder
+        if (here / ".git").exists():
+            told = subprocess.run([*command, "--exclude=*"], capture_output=True, check=True)
+            return f"commit {told.stdout.decode().strip()}"
+    return f"vqlab {__version__}"
+
+
 def describe(folder: Path, **more: Any) -> None:
-    """Add the versions and `more` to a run's `run.json`."""
+    """Add the versions, the source and `more` to a run's `run.json`."""
     path = folder / "run.json"
     versions = {"vqlab": __version__, "torch": torch.__version__, "numpy": np.__version__}
     versions["python"] = platform.python_version()
-    known = load_json(path) | {"versions": versions} | more
+    known = load_json(path) | {"versions": versions, "source": source()} | more
     write_whole(path, (json.dumps(known, indent=1) + "\n").encode())
 
 

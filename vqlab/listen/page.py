@@ -125,12 +125,21 @@ def _decibels(codec: Codec, waveform: Tensor) -> Tensor:
 def destination(
     recording: str | Path, out: str | Path | None, rates: Sequence[float] | None = None
 ) -> Path:
-    """Where to write: `out`, or beside the recording, as `NAME.reconstructed.html`.
+    """Where to write: `out`, or beside the recording, as `NAME.reconstructed.html`; beside a folder
+    of recordings, as the folder `NAME-reconstructed`.
 
     Raises ValueError for another ending than .html, .wav, .flac or none (a folder), and where
-    several `rates` do not go with it; FileNotFoundError for a folder that is not there.
+    several `rates` or recordings do not go with it; FileNotFoundError for a folder that is not
+    there.
     """
-    out = Path(out or f"{os.path.splitext(recording)[0]}.reconstructed.html")
+    many = Path(recording).is_dir()
+    beside = os.path.splitext(recording)[0] + ".reconstructed.html"
+    out = Path(out or (f"{Path(recording).resolve()}-reconstructed" if many else beside))
+    if many and out.suffix:
+        raise ValueError(
+            f"{out} is one file, and {recording} a folder of recordings: give a name without an "
+            "ending, for a folder"
+        )
     if out.suffix.lower() not in (".html", ".wav", ".flac", ""):
         raise ValueError(
             f"{out} must end in .html for a listening page, in .wav or .flac for one sound, or "
