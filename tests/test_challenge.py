@@ -5,6 +5,7 @@ import csv
 import pytest
 
 from vqlab.cli import main
+from vqlab.datasets.items import spread_over_speakers
 from vqlab.lessons import challenge
 
 EIGHT_BITS = """
@@ -64,6 +65,21 @@ def test_the_command_goes_on_after_a_failure_and_writes_one_table(tmp_path, caps
     assert "| mine | 128.00 |" in said.out and "bad.py" in said.err
     (row,) = csv.DictReader(out.open())
     assert row["codec"] == "mine" and float(row["stored_kbps"]) == 128
+
+
+def test_a_limit_takes_clips_of_as_many_speakers_and_words_as_it_can():
+    clips = challenge.clips_named("words")
+    labels, speakers = [clip.label for clip in clips], [clip.speaker for clip in clips]
+    for limit in (2, 10, 12, 500):
+        chosen = [clips[n] for n in spread_over_speakers(labels, speakers, limit)]
+        assert len(chosen) == min(limit, len(clips))
+        for names, all_of_them in (
+            ([c.label for c in chosen], labels),
+            ([c.speaker for c in chosen], speakers),
+        ):
+            assert len(set(names)) == min(limit, len(set(all_of_them)))
+    with pytest.raises(ValueError, match="limit is 0"):
+        spread_over_speakers(labels, speakers, 0)
 
 
 def test_beside_recordings_of_people_stand_the_codecs_measured_on_them(clips, tmp_path):

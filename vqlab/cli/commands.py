@@ -273,11 +273,13 @@ def _codes_per_stage(data: bytes, model: str | None) -> str:
 
 def score(options: argparse.Namespace) -> None:
     """Score files with `compress` and `decompress`; one that fails is told, the others go on."""
+    from ..datasets.items import spread_over_speakers
     from ..lessons.challenge import clips_named, score_file, table, write_csv
 
     clips = clips_named(options.clips)
-    if options.limit:
-        clips = [clips[n * len(clips) // options.limit] for n in range(options.limit)]
+    if options.limit is not None:
+        labels, speakers = [clip.label for clip in clips], [clip.speaker for clip in clips]
+        clips = [clips[n] for n in spread_over_speakers(labels, speakers, options.limit)]
     rows, failed = [], []
     for name in options.files:
         try:

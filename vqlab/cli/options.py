@@ -145,7 +145,8 @@ def _parser() -> argparse.ArgumentParser:
                    "and decompress(bytes) -> waveform; run only files that you trust")  # fmt: skip
     p.add_argument("--clips", choices=["words", "people"], default="words", help="those that ship "
                    "(default), or 176 recordings of Speech Commands (VQLAB_DATA)")  # fmt: skip
-    p.add_argument("--limit", type=int, help="only so many clips, spread evenly: to try it out")
+    p.add_argument("--limit", type=int, help="only so many clips, spread over speakers and words: "
+                   "to try it out")  # fmt: skip
     p.add_argument("--seconds", type=float, help="time limit of each half (default: 60 s, and 40 "
                    "for each second of sound)")  # fmt: skip
     p.add_argument("--csv", metavar="OUT.csv", help="write a line for each file")

@@ -96,6 +96,25 @@ def spread(count: int, limit: int) -> list[int]:
     return [n * count // limit for n in range(limit)] if limit < count else list(range(count))
 
 
+def spread_over_speakers(labels: Sequence[str], speakers: Sequence[str], limit: int) -> list[int]:
+    """At most `limit` places in a list of clips, so that speakers and labels come equally often.
+
+    `spread` alone may meet the same speaker in every label. Raises ValueError as it does.
+
+    >>> spread_over_speakers(["a", "a", "b", "b"], ["x", "y", "x", "y"], 2)
+    [0, 3]
+    """
+    left = list(zip(range(len(labels)), labels, speakers, strict=True))
+    heard, spoke, chosen = Counter[str](), Counter[str](), []
+    for _ in spread(len(left), limit):
+        rarest = min(left, key=lambda clip: heard[clip[1]] + spoke[clip[2]])
+        left.remove(rarest)
+        n, label, speaker = rarest
+        heard[label], spoke[speaker] = heard[label] + 1, spoke[speaker] + 1
+        chosen.append(n)
+    return sorted(chosen)
+
+
 def header_oddities(path: Path) -> set[str]:
     """What the file's header alone shows to be odd, without decoding it.
 
