@@ -166,11 +166,9 @@ def test_info_says_what_a_file_holds(tmp_path, model, capsys):
     assert '"codebook_size": 32' in capsys.readouterr().out
 
 
-ROOMS = [ROOT / room for room in ("data/weights", *shipped.OUTSIDE)]
-CODECS = [path for room in ROOMS for path in sorted(room.glob("*.safetensors"))]
-
-
-@pytest.mark.parametrize("codec", CODECS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize(
+    "codec", files.weights_at_hand(), ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
 def test_a_file_opens_with_the_codec_that_wrote_it(codec, tmp_path, capsys):
     sound(tmp_path / "in.wav")
     assert vqlab("compress", tmp_path / "in.wav", "--model", codec) == 0

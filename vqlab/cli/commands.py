@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..codec import Codec, packing, shipped
-from ..files import write_whole
+from ..files import read, write_whole
 from .streams import STANDARD, result, say, source
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def decompress(options: argparse.Namespace) -> None:
     """A packed file to a sound file."""
     out = _output(options, ".wav")
     with source(options.input) as path:
-        data = shipped.read(path)
+        data = read(path)
         packing.unpack(data)  # what is no packed file is said before anything about the result
         suffix = Path(out).suffix.lower() or ".wav"
         with result(out, suffix, read=options.input, force=options.force) as place:
@@ -246,7 +246,7 @@ def info(options: argparse.Namespace) -> None:
     if path.suffix == ".safetensors" or path.is_dir():
         say(json.dumps(Codec.load(path).describe(), indent=1))
         return
-    data = shipped.read(path)
+    data = read(path)
     packed = packing.unpack(data)
     seconds = packed.samples / packed.sample_rate
     say(f"{path}: {len(data)} bytes, {8 * len(data) / seconds / 1000:.3f} kbit/s")

@@ -1,8 +1,7 @@
 """Weights that ship with the package, and the two functions most people want.
 
-A file opens with the codec that wrote it and with no other, so a reader that is told no codec takes
-the one whose identity the file carries: of those that ship, and in a checkout also of those in the
-folders `OUTSIDE`.
+A file opens with the codec that wrote it and with no other: a reader that is told none takes the
+one whose identity the file carries.
 
 Notebook: 00
 """
@@ -20,16 +19,10 @@ from torch import Tensor
 
 from .. import audio
 from ..audio.long import spool
-from ..files import bundled, write_whole, written_place
+from ..files import OUTSIDE, Bytes, bundled, read, weights_at_hand, write_whole, written_place
 from .codec import Codec
 from .file import find
 from .packing import unpack
-
-Bytes = bytes | bytearray | memoryview
-
-OUTSIDE = ("earlier", "next")
-"""Folders of the repository with codecs that are in no wheel: those that shipped once, whose files
-shall still open, and those in training."""
 
 
 def load_pretrained(name: str | Path = "speech") -> Codec:
@@ -110,14 +103,11 @@ def codec_of(data: bytes) -> Path:
     Raises `ValueError` for what is no packed file, and where that codec is not at hand.
     """
     wanted, at_hand = unpack(data).identity.hex(), []
-    weights = bundled("weights")
-    # Of an installed package the folders `OUTSIDE` would lie in `vqlab`, where nothing is.
-    for folder in (weights, *(weights.parents[1] / name for name in OUTSIDE)):
-        for path in sorted(folder.glob("*.safetensors")):
-            found = _kept(path).identity().hex()
-            if found == wanted:
-                return path
-            at_hand.append(f"{path.stem} ({found})")
+    for path in weights_at_hand():
+        found = _kept(path).identity().hex()
+        if found == wanted:
+            return path
+        at_hand.append(f"{path.stem} ({found})")
     raise ValueError(
         f"this file was made with other weights (identity {wanted}) than "
         f"{' and '.join(at_hand)}: give the model it was compressed with; weights that shipped "
@@ -163,15 +153,3 @@ def decompress_to(
             stacklevel=2,
         )
     return seconds
-
-
-def read(path_or_bytes: str | Path | Bytes) -> bytes:
-    """The bytes of a packed file. Raises `FileNotFoundError` or `ValueError` (too large)."""
-    if isinstance(path_or_bytes, Bytes):
-        return bytes(path_or_bytes)
-    path = Path(path_or_bytes)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}: check the name")
-    if path.stat().st_size > 2**28:
-        raise ValueError(f"{path} has {path.stat().st_size} bytes: no .vql file is that large")
-    return path.read_bytes()
