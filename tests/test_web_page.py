@@ -1,5 +1,6 @@
 """The codec's page in a real browser: word, file, microphone, edit, save, link, keys, phone."""
 
+import base64
 import binascii
 import io
 import os
@@ -167,6 +168,22 @@ def test_a_link_says_its_word(page, site, codec, word):
     page.get_by_role("button", name="Copy a link").click()
     page.wait_for_function("() => location.hash.length > 20")
     assert page.evaluate("location.hash") == "#v=" + text.rstrip("=")
+
+
+def test_a_player_of_the_site_hands_its_file_over_and_its_integers_can_be_changed(page, site):
+    page.goto((site / "index.html").as_uri())
+    link, before = page.locator(".vq-change"), page.locator(".vqlab-player [data-vql]")
+    data = base64.b64decode(before.first.get_attribute("data-vql"))
+    assert "MB" in link.inner_text() and link.count() == before.count() == 1
+    link.click()
+    page.wait_for_url("**/codec.html#*")
+    wait_heard(page, "Received")
+    assert saved(page) == data
+    page.get_by_text(f"{len(data)} bytes: ").wait_for()  # the name it had in the player
+    page.focus(".c-cell[tabindex='0']")
+    page.keyboard.press("+")
+    wait_heard(page, "Changed")
+    assert saved(page) != data
 
 
 @pytest.mark.parametrize(

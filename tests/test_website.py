@@ -1,5 +1,6 @@
 """The series as a website: whole without a network, with players, formulas and a search."""
 
+import base64
 import html
 import re
 from html.parser import HTMLParser
@@ -71,9 +72,29 @@ def test_the_first_screen_plays_a_voice_and_leads_to_the_codec(page, site):
     page.locator(".vq-choice").nth(1).click()
     assert page.locator(".vq-choice").nth(1).inner_text().split()[1] == "bytes"
     assert page.get_by_text("Allison Smith").is_visible()
-    assert page.locator(".ten li").count() == 10
     page.locator("a.speak").click()
     page.wait_for_url("**/codec.html")
+
+
+def test_ten_comparisons_are_loaded_when_they_are_opened_and_lead_to_where_they_are_made(
+    page, site
+):
+    page.goto((site / "index.html").as_uri())
+    assert page.locator(".ten details").count() == 10
+    assert page.locator(".ten .vqlab-player").count() == 0
+    for k in range(10):
+        row = page.locator(".ten details").nth(k)
+        row.locator("summary").click()
+        row.locator(".vq-play").wait_for()
+        title = row.locator(".vq-title").inner_text()
+        target, anchor = urldefrag(row.locator("p > a").last.get_attribute("href"))
+        section = (site / target).read_text(encoding="utf-8").split(f'id="{unquote(anchor)}"')[1]
+        assert title in html.unescape(section.split("<h2")[0])
+    row.locator(".vq-loop").click()  # a slow machine misses a second
+    row.locator(".vq-play").click()
+    page.wait_for_function(
+        "() => document.querySelectorAll('.vqlab-player')[10].vqlabPlayer.state().time > 0.05"
+    )
 
 
 def test_all_links_lead_somewhere(site, pages):
@@ -157,6 +178,13 @@ def test_searching_is_of_any_case_by_all_words_and_says_when_there_is_nothing(pa
     page.get_by_text("0 sections", exact=True).wait_for()
     page.keyboard.press("Escape")
     assert page.locator("#found").is_hidden()
+
+
+def test_files_of_another_codec_are_not_offered_to_the_page():
+    live = script("tools", "website_page").live
+    data = [base64.b64encode(b"VQL2" + identity + b"rest").decode() for identity in (b"us", b"no")]
+    player = "".join(f'<div class="vq-version" data-vql="{text}">' for text in data)
+    assert live(player, b"us") == player.replace(f' data-vql="{data[1]}"', "")
 
 
 # Formulas

@@ -1,19 +1,51 @@
-// Search in the pages of this site. search-index.js is loaded when somebody first searches.
+// What every page of this site has: a search, players that are loaded when somebody opens them, and
+// the way from a player's files to the codec's page.
 (() => {
   "use strict";
   const form = document.querySelector("form[role=search]"), field = form.elements.q;
   const box = document.getElementById("found"), up = form.dataset.up;
-  let loading = null;
 
-  function load() {
-    loading = loading || new Promise((done, fail) => {
-      const script = document.createElement("script");
-      Object.assign(script, { src: up + "search-index.js", onload: done, onerror: fail });
-      document.head.append(script);
-    });
-    return loading;
+  /** Load a script once: a page on a disk may load scripts, but no data. */
+  const scripts = new Map();
+  function script(name) {
+    scripts.set(name, scripts.get(name) || new Promise((done, fail) => {
+      const node = document.createElement("script");
+      Object.assign(node, { src: up + name, onload: done, onerror: () => { scripts.delete(name); fail(); } });
+      document.head.append(node);
+    }));
+    return scripts.get(name);
   }
 
+  // A version that keeps the .vql file it was decoded from leads, with that file, to the codec's page.
+  function lead(part) {
+    for (const version of part.querySelectorAll(".vq-version[data-vql]")) {
+      const file = version.dataset.vql.replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
+      const label = version.querySelector(".vq-head b, .vq-head strong").textContent;
+      const link = document.createElement("a"), size = document.body.dataset.sound;
+      Object.assign(link, { className: "vq-change", textContent: `Change its integers (loads ${size} MB)` });
+      link.setAttribute("aria-label", `Change the integers of “${label}” (loads ${size} MB)`);
+      link.href = `${up}codec.html#v=${file}&from=${encodeURIComponent(label)}`;
+      version.append(link);
+    }
+  }
+  lead(document);
+
+  for (const details of document.querySelectorAll("details[data-player]")) {
+    details.addEventListener("toggle", async () => {
+      const place = details.querySelector(".sound"), name = details.dataset.player;
+      if (!details.open || place.children.length) return;
+      try {
+        await script(`comparisons/${name}.js`);
+        const player = document.createRange().createContextualFragment(self.vqlabComparisons[name]);
+        if (!place.children.length) place.replaceChildren(player);
+        lead(place);
+      } catch {
+        place.textContent = "The sounds could not be loaded: close this and open it again.";
+      }
+    });
+  }
+
+  // Search: search-index.js is loaded when somebody first searches.
   const plain = (text) => text.toLowerCase().normalize("NFD").replace(/[\u0300-\u036f]/g, "");
 
   function count(text, word) {
@@ -68,7 +100,7 @@
     box.hidden = !query;
     if (!query) return;
     try {
-      await load();
+      await script("search-index.js");
     } catch (error) {
       box.textContent = "The search index could not be loaded.";
       return;
@@ -89,7 +121,7 @@
     box.replaceChildren(number, list);
   }
 
-  field.addEventListener("focus", () => load().catch(() => {}), { once: true });
+  field.addEventListener("focus", () => script("search-index.js").catch(() => {}), { once: true });
   field.addEventListener("input", show);
   form.addEventListener("submit", (event) => {
     event.preventDefault();

@@ -57,6 +57,8 @@ class Site:
         self.root, self.out = root, out
         self.pages: dict[Path, Page] = {}
         self.waiting: list[Path] = []
+        self.sound = ""  # MB of the decoder, as the codec's page loads it
+        self.identity = b""  # of that codec
 
     def place(self, target: Path, seen_from: Path) -> str:
         """The relative address of a file of the project, which is taken along; "" for others."""
@@ -75,6 +77,10 @@ class Site:
         return (inside.with_suffix(".html") if path.suffix in PAGES else inside).as_posix()
 
     def build(self) -> None:
+        weights = self.root / "data/weights/speech.safetensors"
+        codec_body, sounds, codec = codec_page.write(weights, self.root / "data", self.out)
+        self.identity = codec.identity()
+        self.sound = codec_page.megabytes(self.out / "codec/sound.bin")
         series = sorted((self.root / "notebooks").glob("[0-9]*.ipynb"))
         self.waiting = [*series, self.root / "README.md"]
         while self.waiting:
@@ -86,14 +92,12 @@ class Site:
             elif path not in self.pages:
                 self.pages[path] = Page(self, path)
                 self.pages[path].write()
-        weights = self.root / "data/weights/speech.safetensors"
         for path, page in self.pages.items():
             live = path in series and path.stem[:2] in ("00", "10", "12")
             body = (LIVE if live else "") + page.body
             self.write(self.name(path), page.title, body, page.headings, self.neighbours(path))
-        body, sounds, codec = codec_page.write(weights, self.root / "data", self.out)
-        self.write("codec.html", "The codec, live", body, [], "", policy=codec_page.POLICY)
-        body = front([self.pages[path] for path in series], sounds, codec)
+        self.write("codec.html", "The codec, live", codec_body, [], "", policy=codec_page.POLICY)
+        body = front([self.pages[path] for path in series], sounds, codec, self.out)
         self.write("index.html", "vqlab: hear a neural codec being built", body, [], "")
         self.write_search_index()
         for name in ("website.css", "website.js"):
@@ -142,7 +146,8 @@ class Site:
             f'<meta http-equiv="Content-Security-Policy" content="{rules}">\n'
             '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
             f'<link rel="stylesheet" href="{up}website.css">\n<title>{html.escape(title)}</title>\n'
-            f"</head>\n<body>\n<header><a class='home' href='{up}index.html'>vqlab · contents</a>\n"
+            f"</head>\n<body data-sound='{self.sound}'>\n"
+            f"<header><a class='home' href='{up}index.html'>vqlab · contents</a>\n"
             f'<form role="search" data-up="{up}"><input type="search" name="q" '
             'placeholder="Search (press /)" aria-label="search the series" autocomplete="off">'
             "</form></header>\n"

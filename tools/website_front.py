@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import quote
 
 from codec_page import Clip
@@ -22,22 +24,18 @@ VOICE = (
     'it stays under that licence. <a href="data/voices/README.html">All voices</a>.'
 )
 COMPARISONS = [
-    (0, "change the integers", "One integer of a word changed: which part of the sound moves?"),
-    (0, "how many bytes", "The same word in fewer and fewer bytes: when does it stop being clear?"),
+    (0, "change one", "One integer of a word changed: which part of the sound moves?"),
+    (0, "what you will hear", "A word in fewer and fewer bytes: when does it stop being clear?"),
     (1, "how many samples", "A sweep sampled too slowly: a tone that rises comes back falling."),
-    (1, "how many bits", "A voice in fewer and fewer bits a sample: noise, and why dither helps."),
-    (3, "throw away", "Two sounds with their phases swapped: which of them do you hear?"),
+    (1, "how many bits", "A voice in fewer and fewer bits a sample: how the noise grows."),
+    (3, "become a sound", "Two words with their phases exchanged: which of them do you hear?"),
     (3, "griffin-lim", "A spectrogram turned back into sound: how many steps until it is speech?"),
-    (
-        5,
-        "axes are wrong",
-        "One line of code with its axes wrong: nothing fails, except to your ear.",
-    ),
-    (7, "listen fairly", "A blind test: can you tell the two apart when no label helps you?"),
-    (10, "does it fail", "Where the codec fails: music, two speakers at once, noise."),
+    (7, "only the bottleneck", "One word through three networks that differ in one layer."),
+    (8, "axes are wrong", "One line with its axes wrong: nothing fails, except to your ear."),
+    (10, "codecs fail", "Where a codec fails: two people at once, a whisper, an organ."),
     (12, "single code", "The codebook as a keyboard: what does each integer sound like alone?"),
 ]
-"""Notebook, words of a heading in it, and what is heard there."""
+"""Notebook, words of a heading in it, and what is heard there: in the first player below it."""
 PATHS = [
     ("Two hours, from a word to your own codec", (0, 5, 6, 10)),
     ("Sound first", (0, 1, 2, 3)),
@@ -45,8 +43,8 @@ PATHS = [
 ]
 
 
-def front(pages: Sequence[Page], sounds: Sequence[Clip], codec: Codec) -> str:
-    """The body of index.html; `pages` are the notebooks', in order."""
+def front(pages: Sequence[Page], sounds: Sequence[Clip], codec: Codec, out: Path) -> str:
+    """The body of index.html in the site ``out``; `pages` are the notebooks', in order."""
     clip = next(clip for clip in sounds if clip.key == SHOWN)
     data = clip.files[1]
     seconds, whole = len(clip.samples) / codec.sample_rate, 2 * len(clip.samples)
@@ -56,6 +54,7 @@ def front(pages: Sequence[Page], sounds: Sequence[Clip], codec: Codec) -> str:
         {"Original": clip.samples, label: decoded},
         codec.sample_rate,
         bits={"Original": 8 * whole / seconds, label: 8 * len(data) / seconds},
+        files={label: data},
     )
     player = replace(player, title=f"“{clip.label}”, {seconds:.2f} s: {whole:,} bytes, {label}")
     return (
@@ -64,7 +63,7 @@ def front(pages: Sequence[Page], sounds: Sequence[Clip], codec: Codec) -> str:
         f"takes {whole:,} bytes as samples and {len(data)} as integers. Switch while it plays.</p>"
         f'<p><a class="speak" href="codec.html">● Speak yourself</a></p>{player.html}'
         f"<p class='small'>{VOICE}</p>"
-        f"<h2>Ten comparisons worth a minute</h2><ol class='ten'>{comparisons(pages)}</ol>"
+        f"{comparisons(pages, out)}"
         "<h2>The series</h2><p>These notebooks build that machine step by step, and you hear every "
         "step. Here you read and listen; to change a number and run a cell again, open them in "
         f'Jupyter (<a href="README.html">how</a>).</p><ul>{paths(pages)}</ul>'
@@ -72,17 +71,31 @@ def front(pages: Sequence[Page], sounds: Sequence[Clip], codec: Codec) -> str:
     )
 
 
-def comparisons(pages: Sequence[Page]) -> str:
-    rows = []
-    for number, words, text in COMPARISONS:
+def comparisons(pages: Sequence[Page], out: Path) -> str:
+    """Ten rows; the players are written into the folder ``comparisons``, and loaded when asked."""
+    rows, largest = [], 0
+    (out / "comparisons").mkdir()
+    for k, (number, words, text) in enumerate(COMPARISONS):
         page = pages[number]
         found = [a for level, heading, a in page.headings if words in heading.lower() and level > 1]
-        anchor = (found or [page.headings[0][2]])[0]
+        players = [player for above, player in page.players if above in found[:1]]
+        if not players:
+            raise ValueError(
+                f"{page.path.name} has no player below a heading with {words!r}: change COMPARISONS"
+            )
+        link = f'<a href="{address(page)}#{quote(found[0])}">'
+        table = "self.vqlabComparisons = self.vqlabComparisons || {}"
+        line = f"({table})[{k}] = {json.dumps(players[0])};\n"
+        (out / f"comparisons/{k}.js").write_text(line, encoding="ascii")
+        largest = max(largest, len(line))
         rows.append(
-            f'<li><a href="{address(page)}#{quote(anchor)}">{text}</a> '
-            f"<small>{html.escape(page.title)}</small></li>"
+            f'<li><details data-player="{k}"><summary>{text}</summary><div class="sound"></div>'
+            f"<p>{link}How it is made: {html.escape(page.title)}</a></p></details></li>"
         )
-    return "".join(rows)
+    return (
+        "<h2>Ten comparisons worth a minute</h2><p>Open one to hear it here: each loads at most "
+        f"{largest / 1e6:.1f} MB.</p><ol class='ten'>{''.join(rows)}</ol>"
+    )
 
 
 def paths(pages: Sequence[Page]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -22,9 +23,10 @@ from website_math import formula
 
 
 class Places(Protocol):
-    """What a page asks of the site: its root, and where a file of the project is."""
+    """What a page asks of the site: its root, where a file is, which codec it has."""
 
     root: Path
+    identity: bytes
 
     def place(self, target: Path, seen_from: Path) -> str: ...
 
@@ -97,6 +99,7 @@ class Page:
         self.site, self.path = site, path
         self.headings: list[tuple[int, str, str]] = []
         self.used: set[str] = set()
+        self.players: list[tuple[str, str]] = []  # anchor of the heading above, the player
         self.title = path.relative_to(site.root).as_posix()
         self.body = ""
         inline = MathInlineParser(hard_wrap=False)
@@ -164,7 +167,11 @@ class Page:
             return f'<pre class="stderr">{ansi2html(chr(10).join(output.traceback))}</pre>'
         data = output.data
         if "text/html" in data:
-            return str(data["text/html"])
+            text = str(data["text/html"])
+            if text.startswith('<div class="vqlab-player"'):
+                text = live(text, self.site.identity)
+                self.players.append((self.headings[-1][2], text))
+            return text
         for kind in ("image/png", "image/jpeg"):
             if kind in data:
                 alt = html.escape(data.get("text/plain", "picture"))
@@ -175,6 +182,15 @@ class Page:
         if "text/markdown" in data:
             return f'<div class="text">{self.markdown(data["text/markdown"])}</div>'
         return f"<pre>{html.escape(data.get('text/plain', ''))}</pre>"
+
+
+def live(player: str, identity: bytes) -> str:
+    """The player without files of another codec than the site's, whose page could not open them."""
+
+    def kept(match: re.Match[str]) -> str:
+        return match[0] if b64decode(match[1])[4:6] == identity else ""
+
+    return re.sub(r' data-vql="([^"]*)"', kept, player)
 
 
 def teaser(page: Page) -> str:

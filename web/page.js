@@ -336,8 +336,9 @@ function vqlabWork(vqlab) {
     cell = { p: deepest, stage: 0 };
     await setVersions(list, middle.label);
     if (!current()) return;
-    if (!sources.length) await play();
-    say(`${name}: ${(list[0].samples.length / RATE).toFixed(2)} s. Choose a version while it plays.`);
+    if (!sources.length) play(); // not awaited: without a click before it, a browser lets nothing sound
+    say(`${name}: ${(list[0].samples.length / RATE).toFixed(2)} s. ` +
+      (list.length > 1 ? "Choose a version while it plays." : "Choose one of its integers, and change it."));
   }
 
   const unpacked = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -688,7 +689,7 @@ function vqlabWork(vqlab) {
     }
   });
   function arrive() {
-    const text = new URLSearchParams(location.hash.slice(1)).get("v");
+    const given = new URLSearchParams(location.hash.slice(1)), text = given.get("v"), from = given.get("from");
     if (!text) return;
     let bytes;
     try {
@@ -696,6 +697,8 @@ function vqlabWork(vqlab) {
     } catch {
       return say("The link holds no sound: it was cut off or changed on its way.");
     }
+    // Who comes from a player of this site has chosen to load; from elsewhere, it takes a click.
+    if (from) return void show(from, (still) => receive(bytes, still));
     const button = make("button", "", `▶ Hear the word that was sent to you (${bytes.length} bytes)`);
     button.addEventListener("click", () => show("A word that was sent", (still) => receive(bytes, still)));
     $("say").replaceChildren(button);
