@@ -24,6 +24,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from packaging.requirements import Requirement
 
 from vqlab import colab
+from vqlab.lessons import own_file
 
 MISSING = ("constriction", "anywidget")
 STAND_IN = """
@@ -35,6 +36,23 @@ def enable_custom_widget_manager():
 
 class _widgets:  # where anywidget looks for the manager's address
     _installed_url = None
+"""
+DRIVE = """
+import pathlib
+
+def mount(place):  # the learner has said yes
+    pathlib.Path(place, "MyDrive").mkdir(parents=True, exist_ok=True)
+"""
+HERS = """
+import errno, fcntl, os, pathlib
+
+def no_locks(*_):
+    raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+fcntl.flock = no_locks  # a file system without locks, as Drive's may be
+from vqlab import colab, lessons
+from vqlab.lessons import own_file
+colab.DRIVE = pathlib.Path("@")
 """
 REPORT = """
 import importlib.metadata, json, sys, numpy, constriction, torch, vqlab
@@ -88,6 +106,7 @@ def colab_machine(tmp_path_factory):
         wheel_of(name, wheels)
     (stand_in / "google/colab/__init__.py").touch()
     (stand_in / "google/colab/output.py").write_text(STAND_IN)
+    (stand_in / "google/colab/drive.py").write_text(DRIVE)
     startup = place / "ipython/profile_default/startup"
     startup.mkdir(parents=True)
     (startup / "colab.py").write_text("import google.colab\n")  # as in Colab, before any cell
@@ -185,6 +204,41 @@ def test_a_lone_notebook_runs_from_an_uploaded_wheel(in_colab):
     first = json.loads(ran.cells[1].outputs[-1].text)
     hold(first, own, place)
     assert report(ran) == {**first, "widgets": 2}  # run once more, the cell adds nothing
+
+
+def said(cell) -> str:
+    return "".join(o.text if "text" in o else o.data["text/plain"] for o in cell.outputs)
+
+
+def test_her_codec_goes_through_drive_to_the_next_machine_if_she_says_so(in_colab, monkeypatch):
+    place, own, folder = in_colab
+    monkeypatch.delenv("VQLAB_MY_CODEC")
+    drive = place / "drive"
+    setup = tool().bootstrap(f"file://{place / 'tree'}").strip()
+    hers = HERS.replace("@", str(drive))
+    piece = own_file.reference()[1]["05-nearest-code"].text
+    keep = "colab.keep_in_drive()"
+    solve = f"import torch\n{piece}\nprint(lessons.check('05-nearest-code', nearest_code))"
+    next_one = hers + "colab.prepare()\nlessons.mine('05-nearest-code');"
+    machines = ((setup, hers, solve, keep, next_one), (setup, hers, next_one, keep))
+    texts = []
+    for cells in machines:  # two notebooks, each in a folder of its own
+        nbformat.write(
+            new_notebook(cells=[new_code_cell(text) for text in cells]), folder / "lone.ipynb"
+        )
+        ran, _ = tool().execute(folder / "lone.ipynb")
+        texts.append([said(cell) for cell in ran.cells])
+        for path in folder.glob("my_codec*"):
+            path.unlink()
+    kept = drive / "MyDrive" / "vqlab" / "my_codec.py"
+    first, second = texts
+    assert "no my_codec.py on this machine, so this notebook starts from our codec" in first[0]
+    assert "Passed" in first[2] and first[3] == f"Your codec is {kept} from now on."
+    assert f"Your codec is {kept}." in first[4] and "yours" in first[4]
+    assert "starts from our codec" in second[0]  # Drive is not asked before she says so
+    assert f"Your codec is {kept}." in second[2]
+    assert "05-nearest-code: yours" in second[2] and second[3] == f"Your codec is {kept}."
+    assert "--- yours" in kept.read_text()
 
 
 def test_without_a_wheel_it_says_what_to_upload(in_colab):

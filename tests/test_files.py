@@ -1,5 +1,6 @@
 """A file is written whole or not at all, to where it was meant, and by nobody else's leave."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -96,6 +97,27 @@ def test_what_a_killed_writer_left_is_swept_and_a_living_ones_is_not(tmp_path, m
         files.write_whole(place, b"quick")
         assert left not in os.listdir(tmp_path) and len(os.listdir(tmp_path)) == 2
     assert place.read_bytes() == b"slow" and os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_without_locks_files_are_written_and_nothing_is_swept(tmp_path, monkeypatch):
+    """As on Google Drive in Colab: who lives cannot be told, so what is there stays."""
+
+    def no_locks(*_):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(files.fcntl, "flock", no_locks)
+    place = tmp_path / "a.bin"
+    assert run(KILLED, place).returncode == -9
+    (left,) = os.listdir(tmp_path)
+    os.utime(tmp_path / left, (0, 0))
+    for content in (b"one", b"two"):
+        files.write_whole(place, content)
+    assert place.read_bytes() == b"two" and sorted(os.listdir(tmp_path)) == [left, "a.bin"]
+    with files.locked(tmp_path / "run", wait=False):
+        (tmp_path / "run" / "file").touch()
+    monkeypatch.setattr(files.fcntl, "flock", lambda *_: os.listdir(tmp_path / "nowhere"))
+    with pytest.raises(OSError, match="nowhere|folder does not exist"):
+        files.write_whole(place, b"three")  # any other error is one
 
 
 def test_many_writers_of_one_file_do_not_meet(tmp_path):

@@ -3,9 +3,10 @@
 import pytest
 import torch
 from _series import solutions, sources, taught
+from _support import HANG, ROOT
 
 from vqlab import lessons, quantize
-from vqlab.lessons import checking, guesses, own_file
+from vqlab.lessons import checking, own_file
 from vqlab.lessons.exercise import difference
 
 codec_file = own_file.program({})
@@ -16,7 +17,6 @@ MISTAKES = [(name, i) for name in NAMES for i in range(len(lessons.find(name).mi
 @pytest.fixture(autouse=True)
 def fresh_page():
     checking._failed.clear()
-    guesses._guesses.clear()
 
 
 def stub(*arguments):
@@ -196,6 +196,35 @@ def test_a_guess_stands_beside_the_result():
     assert lessons.guess("used") == 300
     expected = "You guessed 300 codes; it is 661 codes."
     assert str(lessons.reveal("used", torch.tensor(661), "codes")) == expected
+
+
+def test_a_guess_survives_the_kernel(her_file, monkeypatch):
+    from jupyter_client.manager import start_new_kernel
+
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+    def run(code):
+        said = []
+        answer = kernel.execute_interactive(code, timeout=HANG, output_hook=said.append)
+        assert answer["content"]["status"] == "ok", said
+        return [m["content"]["data"]["text/plain"] for m in said if "data" in m["content"]]
+
+    manager, kernel = start_new_kernel(startup_timeout=HANG)
+    try:
+        kept = "from vqlab import lessons; lessons.guess('06-dealt', 80)"
+        assert run(kept) == ["Kept: 80."]
+        manager.restart_kernel(now=True)
+        kernel.wait_for_ready(timeout=HANG)
+        asked = "from vqlab import lessons; lessons.reveal('06-dealt', 100, '%')"
+        assert run(asked) == ["You guessed 80 %; it is 100 %."]
+    finally:
+        kernel.stop_channels()
+        manager.shutdown_kernel(now=True)
+    guesses = her_file.with_suffix(".guesses.json")
+    guesses.write_text("{")  # damaged: as if there were none, and the next one is kept again
+    assert lessons.guess("06-dealt") is None
+    lessons.guess("06-dealt", torch.tensor(3))
+    assert str(lessons.reveal("06-dealt", 4)) == "You guessed 3; it is 4."
 
 
 def test_without_a_guess_the_result_stands_alone():

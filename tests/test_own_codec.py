@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from _support import ROOT
 
 from vqlab import datasets, inversion, lessons, metrics, spectral
+from vqlab.datasets import speech_commands
 from vqlab.files import bundled
 from vqlab.lessons import checking, own_file, own_pieces, own_training
 
@@ -418,6 +419,7 @@ def test_training_starts_is_seen_stops_and_goes_on(trains, her_file):
     assert repr(trains) == "No training yet."
     lessons.start_training("words", minutes=1.1)
     assert trains.running and "runs" in repr(trains)
+    assert "on the bundled words (synthetic voices)" in repr(trains)
     assert lessons.start_training("words").running  # there is only one
     wait(lambda: trains.state["steps"] > 0)
     trains.stop()
@@ -466,3 +468,12 @@ def test_spectra_are_of_people_where_they_are(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     name, mels = own_training.spectra(ours)
     assert name == "words" and mels.shape[1:] == (ours.MELS, 100)
+    clip = datasets.load("words", "train").entries[0]
+    place = tmp_path / "mini_speech_commands" / "yes"
+    place.mkdir(parents=True)
+    speaker = next(s for s in "abcdefgh" if speech_commands.which_set(s) == "train")
+    shutil.copy(clip.path, place / f"{speaker}_nohash_0.flac")
+    name, mels = own_training.spectra(ours)
+    assert name == "mini_speech_commands" and mels.shape == (1, ours.MELS, 100)
+    monkeypatch.setattr(own_training, "MOST_CLIPS", 2)
+    assert len(own_training.spectra(ours, "words")[1]) == 2

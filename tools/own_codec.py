@@ -1,6 +1,6 @@
 """Build `my_codec.py` as somebody who solves every exercise would, and train it.
 
-    python tools/own_codec.py OUT [--minutes N | --steps N] [--data words|speech_commands]
+    python tools/own_codec.py OUT [--minutes N | --steps N] [--data NAME]
 
 Leaves OUT/my_codec.py and its weights OUT/my_codec.npz, and prints how long it took. With --minutes
 (of the processor) the training is the one that notebook 06 starts, leg by leg; with --steps it is

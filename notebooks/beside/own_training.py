@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,6 +33,10 @@ from vqlab.lessons.guesses import Answer
 from vqlab.lessons.own_file import pieces, program, read, where
 from vqlab.lessons.own_pieces import from_file, own
 
+PEOPLE = ("speech_commands", "mini_speech_commands")
+"""Recordings of people that her training takes where they are, the first that is there."""
+MOST_CLIPS = 8_000
+"""For memory's sake: the spectra of so many clips take 0.26 GB; all of Speech Commands 2.7 GB."""
 LEGS = (1, 2, 5, 10, 20, 40, 60, 90, 120)
 """Minutes after which there is a version to hear; a leg ends at each."""
 
@@ -75,7 +80,7 @@ class Training:
         told = "Training runs" if self.running else f"Training is {state['ended'] or 'stopped'}"
         return (
             f"{told}: {state['minutes']:.1f} of {state['until']} minutes on "
-            f"{state['data'] or 'clips'}, {state['steps']} steps, loss {state['loss']:.3f}; "
+            f"{_whose(state['data'])}, {state['steps']} steps, loss {state['loss']:.3f}; "
             f"versions after minute: {kept}."
         )
 
@@ -128,7 +133,7 @@ def start_training(data: str | None = None, *, minutes: float = 20) -> Training:
         log = where().with_suffix(".training.log")
         lab = os.environ.get("JPY_PARENT_PID", "")  # the server, in a kernel of Jupyter
         watched = int(lab) if lab.isdigit() and psutil.pid_exists(int(lab)) else os.getpid()
-        data = data or now.state.get("data") or None
+        data = data or recordings()
         program = f"from {__name__} import main; main({watched}, {minutes}, {data!r})"
         command = [sys.executable, "-c", program]
         place = {"VQLAB_MY_CODEC": str(where()), "OMP_NUM_THREADS": "1"}
@@ -146,7 +151,7 @@ def start_training(data: str | None = None, *, minutes: float = 20) -> Training:
         nothing = {"versions": [], "minutes": 0.0, "steps": 0, "loss": float("nan"), "curve": []}
         started = nothing | now.state
         begun = {"process": _name(psutil.Process(process.pid)), "until": minutes, "ended": ""}
-        _write_state(started | begun | {"data": data or ""})
+        _write_state(started | begun | {"data": data})
     return now
 
 
@@ -171,17 +176,22 @@ def trained() -> tuple[ModuleType, nn.Module]:
     return ours, ours.load_codec(bundled("weights", "own", "my_codec.npz"))
 
 
+def recordings() -> str:
+    """Which data set her training takes: people's recordings where they are, else "words"."""
+    for name in PEOPLE:
+        with suppress(FileNotFoundError, ValueError):
+            datasets.load(name, "train", words="all")
+            return name
+    return "words"
+
+
 def spectra(codec: ModuleType, data: str | None = None, split: str = "train") -> tuple[str, Tensor]:
     """The name of a data set, and its clips as her codec sees them (clips, MELS, frames).
 
     data : None for people's recordings where they are, else the bundled words
     """
-    if data is None:
-        try:
-            return spectra(codec, "speech_commands", split)
-        except (FileNotFoundError, ValueError):
-            return spectra(codec, "words", split)
-    clips = datasets.load(data, split, words="all")
+    data = data or recordings()
+    clips = datasets.load(data, split, words="all", limit=MOST_CLIPS)
     rows = (codec.log_mel(codec.to_level(clip.waveform)[0][None]) for clip in clips)
     return data, torch.cat(list(rows))
 
@@ -220,7 +230,7 @@ def count_codes(own_codec: ModuleType, codec: Any, mels: Tensor) -> None:
     codec.frequencies.copy_(own_codec.frequencies(codes))
 
 
-def main(watched: int, until: float, data: str | None) -> None:
+def main(watched: int, until: float, data: str) -> None:
     """The process: train, keep versions, write down how it stands; end with `watched`."""
     if hasattr(os, "nice"):
         os.nice(10)
@@ -256,6 +266,12 @@ def main(watched: int, until: float, data: str | None) -> None:
             if not others.is_running():
                 return
     _write_state(state | {"ended": "finished"})
+
+
+def _whose(data: str) -> str:
+    if data == "words":
+        return "the bundled words (synthetic voices)"
+    return f"people's recordings ({data})" if data in PEOPLE else data
 
 
 def _write_state(state: dict[str, Any]) -> None:

@@ -164,7 +164,9 @@ def whole_file(place: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
             if place.is_file() and not place.is_symlink():
-                os.chmod(beside, place.stat().st_mode & 0o777)
+                mode = place.stat().st_mode & 0o777
+                if mode != beside.stat().st_mode & 0o777:  # not every file system can change it
+                    os.chmod(beside, mode)
         os.replace(beside, place)
     except OSError as error:
         if error.filename not in (None, str(beside), str(place)):
@@ -205,7 +207,8 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
 
     Another process that has it is waited for, with a warning, or, without `wait`, ends it with a
     ValueError. A killed one has nothing any more: the system gives back its lock on the file
-    `.lock` in the folder.
+    `.lock` in the folder. On a file system without locks, as Google Drive's in Colab may be,
+    nobody waits.
     """
     mark = folder / ".lock"
     while True:
@@ -240,6 +243,7 @@ def append_text(path: Path, text: str) -> None:
 
 
 _PART = ".part"
+_NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL)
 _SECONDS_TO_LOCK = 60  # far more than from the making of such a file to its lock
 _REASONS = {
     errno.ENOSPC: "the disk is full; make room there and do it again",
@@ -269,13 +273,21 @@ def _sweep(place: Path) -> None:
         with suppress(OSError):  # alive, or another user's, or gone meanwhile
             if time.time() - path.stat().st_mtime > _SECONDS_TO_LOCK:
                 with path.open("rb") as file:
-                    _lock(file)
-                    path.unlink()
+                    if _lock(file):
+                        path.unlink()
 
 
-def _lock(file: IO[Any], *, wait: bool = False) -> None:
-    if fcntl is not None:
+def _lock(file: IO[Any], *, wait: bool = False) -> bool:
+    """Lock a file; False where the system, or the file system, has no locks."""
+    if fcntl is None:
+        return False
+    try:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        return False
+    return True
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:

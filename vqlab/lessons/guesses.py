@@ -1,17 +1,22 @@
 """Predict first: a learner's guess is kept under a key and shown beside the result.
 
 A guess that is written down before the answer is seen is remembered, and corrected, much better
-than one that was only thought. In a run without a learner nothing is kept, and that is said.
+than one that was only thought. It lies beside her codec, as `my_codec.guesses.json`, so that it
+survives the kernel. In a run without a learner nothing is kept, and that is said.
 
 Notebook: all of them
 """
 
 from __future__ import annotations
 
+import contextlib
 import html
+import json
+from pathlib import Path
 from typing import Any
 
-_guesses: dict[str, Any] = {}
+from ..files import load_json, write_whole
+from .own_file import where
 
 
 class Answer(str):
@@ -33,19 +38,31 @@ def guess(key: str, value: Any = None) -> Any:
     key : a short name, for example "05-used".
     value : number or text. None keeps nothing and returns the kept guess (None if there is none).
     """
+    kept = _kept()
     if value is None:
-        return _guesses.get(key)
-    _guesses[key] = value
+        return kept.get(key)
+    kept[key] = value
+    write_whole(_place(), json.dumps(kept, default=_shown).encode())
     return Answer(f"Kept: {_shown(value)}.")
 
 
 def reveal(key: str, answer: Any, unit: str = "") -> Answer:
     """Show the answer beside the guess kept under `key`."""
     end = f" {unit}" if unit else ""
-    kept = _guesses.get(key)
+    kept = _kept().get(key)
     if kept is None:
         return Answer(f"No guess made; it is {_shown(answer)}{end}.")
     return Answer(f"You guessed {_shown(kept)}{end}; it is {_shown(answer)}{end}.")
+
+
+def _place() -> Path:
+    return where().with_suffix(".guesses.json")
+
+
+def _kept() -> dict[str, Any]:
+    with contextlib.suppress(FileNotFoundError, ValueError):  # none yet, or damaged
+        return load_json(_place())
+    return {}
 
 
 def _shown(value: Any) -> str:
