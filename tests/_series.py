@@ -68,6 +68,12 @@ def solutions(number: str) -> ModuleType:
     return module
 
 
+def answer(number: str, short: str) -> Any:
+    """The solution of an exercise: `vae-loss` is the function `vae_loss`, `gaussian` a class."""
+    found = {name.lower(): value for name, value in vars(solutions(number)).items()}
+    return found.get(short.replace("-", "_")) or found.get(short.replace("-", ""))
+
+
 def shapes_of_symbols(number: str) -> dict[str, list[str]]:
     """The arrays of the table of symbols: name -> axes, such as "z_e" -> ["1", "dim", "positions"].
 

@@ -1,8 +1,10 @@
 """The checks answer rightly: the reference passes, each mistake gets its hint, a stub is open."""
 
+import re
+
 import pytest
 import torch
-from _series import solutions, sources, taught
+from _series import answer, sources, taught
 from _support import HANG, ROOT
 
 from vqlab import lessons, quantize
@@ -57,17 +59,17 @@ def test_an_exercise_knows_two_mistakes_and_has_hints(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_exercise_has_a_solution_that_passes(name):
     number, _, short = name.partition("-")
-    verdict = lessons.check(name, getattr(solutions(number), short.replace("-", "_")))
+    verdict = lessons.check(name, answer(number, short))
     assert verdict, verdict
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_exercise_stands_in_its_notebook_as_a_stub_with_its_check(name):
     number, _, short = name.partition("-")
-    code = sources(number)
-    function = short.replace("-", "_")
-    assert any(f"def {function}(" in c and "raise NotImplementedError" in c for c in code)
-    assert any(f'lessons.check("{name}", {function})' in c for c in code)
+    code, wanted = sources(number), answer(number, short).__name__
+    stub = re.compile(rf"^(def|class) {wanted}\(.*raise NotImplementedError", re.M | re.S)
+    assert any(map(stub.search, code))
+    assert any(f'lessons.check("{name}", {wanted})' in c for c in code)
 
 
 # --- the machinery --------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from _series import NOTEBOOKS, NUMBERS, cells, notebook, solutions, sources
+from _series import NOTEBOOKS, NUMBERS, answer, cells, notebook, solutions, sources
 from _support import ROOT
 
 from vqlab import lessons
@@ -16,7 +16,9 @@ PACKAGE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "vqlab"
 WITH_PIECES = ("01", "02", "03", "05", "06", "09", "10")  # those in which she builds her own codec
 
 each = pytest.mark.parametrize("number", NUMBERS)
-each_in_form = pytest.mark.parametrize("number", ("00", *WITH_PIECES))
+RUN_ON_HERS = ("04",)  # those in which every other exercise is used, too
+IN_FORM = ("00", "04", *WITH_PIECES)
+each_in_form = pytest.mark.parametrize("number", IN_FORM)
 
 
 def text(number):
@@ -127,16 +129,16 @@ def test_it_has_three_exercises_or_more_and_names_their_solutions(number):
     checks = re.findall(r'lessons\.check\("([^"]+)"', code(number))
     assert len(set(checks)) >= 3
     for name in checks:
-        optional = hasattr(solutions(number), name[3:].replace("-", "_"))
-        assert optional or name in lessons.pieces()
-        solution = Path(solutions(number).__file__).stem if optional else "my_codec"
+        here = answer(number, name[3:]) is not None
+        assert here or name in lessons.pieces()
+        solution = Path(solutions(number).__file__).stem if here else "my_codec"
         assert f"(solutions/{solution}.py)" in text(number)
 
 
 @each_in_form
 def test_an_exercise_says_whether_it_is_core_how_important_and_how_long(number):
     asked = re.findall(r"^\*\*Exercise .*", text(number), re.MULTILINE)
-    whose = "(core, a piece of your codec|optional)"
+    whose = "(core, a piece of your codec|core|optional)"
     form = rf"\*\*Exercise \d+\.\d: \w+\*\* · {whose} · ●[●○]{{2}} · \d+ minutes\. "
     assert 3 <= len(asked) <= 5 and all(re.match(form, line) for line in asked), asked
 
@@ -149,6 +151,14 @@ def test_a_piece_is_asked_for_checked_and_then_used(name):
     mine = whole.index(f'{defines} = lessons.mine("{name}", {defines})')
     assert stub and stub.end() < check < mine
     assert re.search(rf"\b{defines}\(", whole[mine + 1 :])
+
+
+@pytest.mark.parametrize("name", [n for n in lessons.exercise_names() if n[:2] in RUN_ON_HERS])
+def test_an_answer_that_is_no_piece_is_used_by_the_cells_below(name):
+    wanted = answer(name[:2], name[3:]).__name__
+    before, given, after = code(name[:2]).partition(f'{wanted} = lessons.mine("{name}", {wanted})')
+    assert f'lessons.check("{name}", {wanted})' in before and given
+    assert re.search(rf"\b{wanted}\(", after)
 
 
 @each_in_form

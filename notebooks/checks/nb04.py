@@ -1,4 +1,4 @@
-"""The exercises of notebook 04: PCA, the Gaussian's KL, the reparametrisation, slerp, log K.
+"""The exercises of notebook 04: PCA, the VAE's bottleneck and its loss, slerp.
 
 Notebook: 04
 """
@@ -10,138 +10,395 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from vqlab.lessons.edits import noise, seeded
 from vqlab.lessons.latents import slerp as arc
 
 from vqlab.lessons.exercise import Exercise, value_of
 
-# --- 04-pca: x (n, d), D -> (n, d) ----------------------------------------------------------------
+# --- 04-pca: x (n, d), D -> mean (d,), directions (d, D) ------------------------------------------
 
 
-def _pca(kind: str = "right") -> Callable[[Tensor, int], Tensor]:
+def _pca(kind: str = "right") -> Callable[[Tensor, int], tuple[Tensor, Tensor]]:
     """PCA, or a variant with one thing wrong."""
 
-    def fn(x: Tensor, D: int) -> Tensor:
-        mean = torch.zeros(x.shape[1]) if kind == "not centred" else x.mean(dim=0)
-        centred = x - mean
-        basis = torch.linalg.eigh(centred.T @ centred / len(x)).eigenvectors  # rising eigenvalues
-        U = {"weakest": basis[:, :D], "rows": basis[-D:].T}.get(kind, basis[:, -D:])
-        if kind == "scores":
-            return centred @ U
-        return centred @ U @ U.T + (0 if kind == "mean lost" else mean)
+    def fn(x: Tensor, D: int) -> tuple[Tensor, Tensor]:
+        mean = x.mean(dim=1 if kind == "mean of rows" else 0)
+        centred = x if kind == "not centred" else x - x.mean(dim=0)
+        rows = torch.linalg.svd(centred, full_matrices=False).Vh  # strongest first
+        if kind == "two means":
+            return x.mean(dim=0, keepdim=True), rows[:D].T
+        if kind == "correlation":
+            rows = torch.linalg.eigh(torch.corrcoef(x.T)).eigenvectors.T.flip(0)
+        if kind == "rows of eigh":
+            rows = torch.linalg.eigh(torch.cov(x.T)).eigenvectors.flip(0)
+        if kind == "scaled":
+            return mean, rows[:D].T * torch.linalg.svd(centred).S[:D]
+        return mean, {"weakest": rows[-D:].T, "not turned": rows[:D], "all": rows.T}.get(
+            kind, rows[:D].T
+        )
 
     return fn
 
 
+def _space(fn: Callable[..., Any]) -> Any:
+    """What must not depend on the signs of the directions: mean, shape, norms, space."""
+    mean, U = fn(_x.clone(), 2)
+    seen = {"the mean": mean, "the shape of the directions": str(tuple(U.shape))}
+    if U.ndim != 2:
+        return seen
+    return seen | {
+        "Uᵀ U, which should be the identity": U.T @ U,
+        "the projection U Uᵀ": U @ U.T,
+        "the variance along the first direction": U[:, 0] @ torch.cov(_x.T) @ U[:, 0],
+    }
+
+
 _spread = torch.tensor([[3.0, 0, 0, 0], [1.0, 1, 0, 0], [0, 0.5, 0.7, 0], [0.2, 0, 0, 0.3]])
-_x = torch.randn(40, 4, generator=torch.Generator().manual_seed(4)) @ _spread
-_x = _x + torch.tensor([5.0, -3.0, 2.0, 1.0])
+_x = noise(40, 4, seed=4) @ _spread + torch.tensor([5.0, -3.0, 2.0, 1.0])
 pca = Exercise(
-    probe=value_of(_x, 2),
+    probe=_space,
     right=_pca(),
     mistakes=(
         (
             _pca("weakest"),
-            "you keep the *weakest* directions: `eigh` sorts the eigenvalues from small to large.",
+            "you keep the *weakest* directions: `eigh` sorts the eigenvalues from small to large, "
+            "`svd` from large to small.",
         ),
-        (_pca("rows"), "a direction is a *column* of the eigenvectors, not a row."),
-        (_pca("not centred"), "subtract the mean first; without it the mean is a direction too."),
-        (_pca("mean lost"), "the mean was taken away and never put back."),
-        (_pca("scores"), "these are the D numbers z = (x - mean) U; go back: z Uᵀ + mean."),
+        (
+            lambda x, D: (x.mean(dim=0), torch.linalg.eigh(torch.cov(x.T)).eigenvectors[:, -D:]),
+            "these are the right directions in the wrong order: the strongest comes first "
+            "(`.flip(1)`).",
+        ),
+        (
+            _pca("rows of eigh"),
+            "a direction is a *column* of the eigenvectors that `eigh` gives, not a row.",
+        ),
+        (
+            _pca("not turned"),
+            "the directions are the rows of Vh; they should be columns, (d, D): turn them (`.T`).",
+        ),
+        (
+            _pca("not centred"),
+            "subtract the mean before you look for directions; without it the mean is one too.",
+        ),
+        (_pca("all"), "these are all directions; keep the first D columns."),
+        (
+            _pca("scaled"),
+            "the columns should have the norm 1: leave the singular values or eigenvalues away.",
+        ),
+        (_pca("mean of rows"), "the mean is over the rows of x (`dim=0`): d numbers, not n."),
+        (_pca("two means"), "the mean should be (d,), without the axis of the rows."),
+        (
+            _pca("correlation"),
+            "these are directions of the *correlation*; take the covariance, with the units of x.",
+        ),
+        (
+            lambda x, D: _pca()(x, D)[::-1],
+            "the two are exchanged: first the mean, then the directions.",
+        ),
+        (
+            lambda x, D: _pca()(x, D)[1],
+            "return two things: the mean and the directions.",
+        ),
     ),
     hints=(
-        "Four steps: subtract the mean, find the directions, project, come back.",
-        "`torch.linalg.eigh(c.T @ c / n).eigenvectors` has them as columns, the strongest last.",
-        "`(x - mean) @ U @ U.T + mean` with `U` of shape (d, D).",
+        "Three steps: the mean, the rows without it, and their directions, the strongest first.",
+        "`torch.linalg.svd(x - mean, full_matrices=False).Vh` has the directions as rows, sorted.",
+        "`return mean, Vh[:D].T`",
     ),
 )
 
-# --- 04-gaussian-kl: mean, log_variance (n, D) -> (n,) --------------------------------------------
+# --- 04-gaussian: encoder output (n, 2 D, positions) -> z, KL, both (n, D, positions) -------------
 
 
-def _kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1)
+class _Gaussian(nn.Module):
+    """The bottleneck of a VAE; `swaps` are parts of it that somebody writes otherwise."""
+
+    swaps: dict[str, Callable[..., Any]] = {}
+
+    def part(self, name: str, *values: Any) -> Any:
+        return {**_PARTS, **self.swaps}[name](*values)
+
+    def forward(self, z_e: Tensor) -> Any:
+        mean, log_variance = self.part("split", z_e)
+        kl = self.part("kl", mean, log_variance)
+        z = self.part("draw", mean, log_variance) if self.part("when", self) else mean
+        return self.part("back", z, kl)
 
 
-gaussian_kl = Exercise(
-    probe=value_of(
-        torch.tensor([[1.0, -2.0, 0.0], [0.0, 0.0, 0.0]]),
-        torch.tensor([[0.0, 1.0, -1.5], [0.0, 0.7, 0.0]]),
-    ),
-    right=_kl,
+def _sigma(log_variance: Tensor) -> Tensor:
+    return (0.5 * log_variance).exp()
+
+
+_PARTS: dict[str, Callable[..., Any]] = {
+    "split": lambda z_e: z_e.chunk(2, dim=1),
+    "kl": lambda m, v: 0.5 * (m**2 + v.exp() - 1 - v),
+    "draw": lambda m, v: m + _sigma(v) * torch.randn_like(m),
+    "when": lambda layer: layer.training,
+    "back": lambda z, kl: (z, kl),
+}
+
+
+def _with(**swaps: Callable[..., Any]) -> Callable[..., Any]:
+    """The module with parts of it replaced, as a class that can be made without arguments."""
+    return type("Gaussian", (_Gaussian,), {"swaps": swaps})
+
+
+def _drawn(fn: Callable[..., Any]) -> dict[str, Any]:
+    """The KL, mean and spread of many draws, what flows back, and what comes out in use.
+
+    Draws are judged by their moments, so that it does not matter how the noise is asked for.
+    """
+    layer, z_e = fn().train(), 0.5 * noise(3, 6, 5)
+    z_e.requires_grad_()
+    z, kl = layer(z_e)
+    seen = {"the KL": kl, "the shape of z": str(tuple(z.shape))}
+    mean, log_variance = z_e.detach().chunk(2, dim=1)
+    many = layer(z_e.detach().repeat(8000, 1, 1))[0].unflatten(0, (8000, 3))
+    seen["the mean of 8000 draws"] = _near(many.mean(dim=0), mean)
+    spread = (0.5 * log_variance).exp()
+    seen["the standard deviation of 8000 draws"] = _near(many.std(dim=0), spread)
+    if z.requires_grad:
+        z.sum().backward()
+    found = torch.zeros_like(z_e) if z_e.grad is None else z_e.grad
+    seen["the gradient that z sends to the mean"] = found[:, :3]
+    wanted = 0.5 * (z.detach() - mean)  # z = mean + exp(½ log σ²) ε
+    seen["what the gradient that z sends to log_variance lacks"] = found[:, 3:] - wanted
+    return seen | {"z in use, after .eval()": fn().eval()(z_e.detach())[0]}
+
+
+def _near(found: Tensor, wanted: Tensor) -> Tensor:
+    """`wanted` where what many draws say agrees with it; else what was found."""
+    agrees = found.shape == wanted.shape and bool(((found - wanted).abs() < 0.1).all())
+    return wanted if agrees else found
+
+
+gaussian = Exercise(
+    probe=lambda fn: seeded(lambda: _drawn(fn)),
+    right=_with(),
     mistakes=(
-        (lambda m, v: 2 * _kl(m, v), "the factor 1/2 is missing."),
-        (lambda m, v: -_kl(m, v), "the sign is wrong: a KL divergence is never below 0."),
         (
-            lambda m, v: 0.5 * (m**2 + v - 1 - v.log()).sum(dim=1),
-            "the second argument is the *logarithm* of the variance: the variance is its `exp()`.",
+            _with(draw=lambda m, v: m + v.exp() * torch.randn_like(m)),
+            "you multiply the noise with the variance; it is stretched by the *standard "
+            "deviation*, exp(½ log σ²).",
         ),
         (
-            lambda m, v: 0.5 * (m**2 + (2 * v).exp() - 1 - 2 * v).sum(dim=1),
-            "you took the second argument for log σ; it is log σ².",
-        ),
-        (lambda m, v: 0.5 * (m**2 + v.exp() - v).sum(dim=1), "the -1 is missing."),
-        (
-            lambda m, v: 0.5 * (m**2 + v.exp() - 1 - v).mean(dim=1),
-            "independent dimensions *add* their divergences; you take the mean.",
+            _with(draw=lambda m, v: m + v * torch.randn_like(m)),
+            "`log_variance` is a logarithm: the noise is stretched by exp(½ log σ²).",
         ),
         (
-            lambda m, v: 0.5 * (m**2 + v.exp() - 1 - v),
-            "this is one number for each dimension; add them up (`sum(dim=1)`).",
+            _with(draw=lambda m, v: m + (0.5 * v) * torch.randn_like(m)),
+            "the `exp` is missing: σ = exp(½ log σ²).",
         ),
-        (lambda m, v: _kl(m, v).sum(), "one number for each word is wanted: sum over dim 1 only."),
+        (
+            _with(draw=lambda m, v: m + torch.randn_like(m)),
+            "the noise is not stretched: multiply it with σ = exp(½ log σ²).",
+        ),
+        (
+            _with(draw=lambda m, v: m + _sigma(v) * torch.rand_like(m)),
+            "`rand` is uniform from 0 to 1; the noise is Gaussian: `randn`.",
+        ),
+        (
+            _with(draw=lambda m, v: _sigma(v) * (m + torch.randn_like(m))),
+            "σ stretches the noise only, not the mean.",
+        ),
+        (
+            _with(draw=lambda m, v: torch.normal(m.detach(), _sigma(v).detach())),
+            "the draws are right, but no gradient comes back through them: make z of mean, σ and "
+            "noise.",
+        ),
+        (
+            _with(draw=lambda m, v: m + (_sigma(v) * torch.randn_like(m)).detach()),
+            "z is right, but no gradient flows back to log_variance: do not detach.",
+        ),
+        (
+            _with(draw=lambda m, v: m + _sigma(v) * torch.randn(1)),
+            "all numbers get the same noise: draw one for each, `torch.randn_like(mean)`.",
+        ),
+        (
+            _with(draw=lambda m, v: m + _sigma(v) * torch.randn(m.shape[1:])),
+            "all words of a batch get the same noise: draw in the shape of `mean`.",
+        ),
+        (
+            _with(draw=lambda m, v: m),
+            "z is the mean in training, too; there it is a draw: mean + σ · noise.",
+        ),
+        (
+            _with(when=lambda layer: True),
+            "z is a draw in use, too; after `.eval()` it is the mean (`if self.training:`).",
+        ),
+        (
+            _with(when=lambda layer: not layer.training),
+            "the two are exchanged: a draw in training, the mean in use.",
+        ),
+        (_with(kl=lambda m, v: m**2 + v.exp() - 1 - v), "the factor ½ of the KL is missing."),
+        (
+            _with(kl=lambda m, v: -0.5 * (m**2 + v.exp() - 1 - v)),
+            "the sign of the KL is wrong: it is never below 0.",
+        ),
+        (
+            _with(kl=lambda m, v: 0.5 * (m**2 + v - 1 - v.abs().log())),
+            "the last D channels are the *logarithm* of the variance: the variance is its `exp()`.",
+        ),
+        (
+            _with(kl=lambda m, v: 0.5 * (m**2 + _sigma(v) - 1 - v)),
+            "in the KL stands the variance, exp(log σ²), without the ½.",
+        ),
+        (
+            _with(kl=lambda m, v: 0.5 * (m**2 + (2 * v).exp() - 1 - 2 * v)),
+            "in the KL you take the last channels for log σ; they are log σ².",
+        ),
+        (_with(kl=lambda m, v: 0.5 * (m**2 + v.exp() - v)), "the −1 of the KL is missing."),
+        (
+            _with(kl=lambda m, v: 0.5 * (m**2 + v.exp() - 1 + v)),
+            "in the KL log σ² is taken off, not added.",
+        ),
+        (_with(kl=lambda m, v: 0.5 * (v.exp() - 1 - v)), "μ² is missing in the KL."),
+        (
+            _with(kl=lambda m, v: 0.5 * (m + v.exp() - 1 - v)),
+            "in the KL the mean is squared.",
+        ),
+        (
+            _with(kl=lambda m, v: (0.5 * (m**2 + v.exp() - 1 - v)).flatten(1).sum(dim=1)),
+            "leave the KL of each number as it is, (n, D, positions): the sum comes later.",
+        ),
+        (
+            _with(kl=lambda m, v: (0.5 * (m**2 + v.exp() - 1 - v)).sum()),
+            "leave the KL of each number as it is, (n, D, positions): the sum comes later.",
+        ),
+        (
+            _with(split=lambda z_e: z_e.chunk(2, dim=1)[::-1]),
+            "mean and log_variance are exchanged: the *first* D channels are the mean.",
+        ),
+        (
+            _with(split=lambda z_e: (z_e[:, ::2], z_e[:, 1::2])),
+            "the first D channels are the mean, the last D log_variance; you take every other one.",
+        ),
+        (
+            _with(split=lambda z_e: z_e.chunk(2, dim=0)),
+            "you split the words of the batch; the channels are axis 1.",
+        ),
+        (
+            _with(split=lambda z_e: z_e.chunk(2, dim=-1)),
+            "you split the positions; the channels are axis 1.",
+        ),
+        (_with(back=lambda z, kl: (kl, z)), "the two are exchanged: return z, then the KL."),
+        (_with(back=lambda z, kl: z), "return two things: z and the KL."),
     ),
     hints=(
-        "One dimension: ½ (μ² + σ² - 1 - log σ²). Then add the dimensions.",
-        "σ² is `log_variance.exp()`, and log σ² is `log_variance` itself.",
+        "`mean, log_variance = z_e.chunk(2, dim=1)`: the first and the last D channels.",
+        "z = μ + σ ε with σ = exp(½ log σ²) and ε from `torch.randn_like(mean)`, if self.training.",
+        "KL: ½ (μ² + σ² − 1 − log σ²) for each number; σ² is `log_variance.exp()`.",
     ),
 )
 
-# --- 04-reparametrise: mean, log_variance, noise -> z, and what flows back ------------------------
+# --- 04-vae-loss: output, x (n, bands, frames), kl (n, D, positions), beta -> number --------------
 
 
-def _value_and_gradients(fn: Callable[..., Any]) -> dict[str, Any]:
-    mean = torch.tensor([[1.0, -2.0, 0.5]], requires_grad=True)
-    log_variance = torch.tensor([[0.0, 1.0, -1.5]], requires_grad=True)
-    z = fn(mean, log_variance, torch.tensor([[0.3, -1.2, 2.0]]))
-    if isinstance(z, Tensor) and z.requires_grad:
-        (z * torch.tensor([[1.0, 2.0, 3.0]])).sum().backward()
-    none = torch.full((1, 3), math.nan)
-    return {
-        "the value": z,
-        "the gradient that reaches the mean": none if mean.grad is None else mean.grad,
-        "the gradient that reaches log_variance": (
-            none if log_variance.grad is None else log_variance.grad
-        ),
-    }
+def _loss(
+    output: Tensor,
+    x: Tensor,
+    kl: Tensor,
+    beta: float,
+    *,
+    half: float = 0.5,
+    sum_squares: Callable[[Tensor], Tensor] = lambda e: e.flatten(1).sum(dim=1),
+    sum_kl: Callable[[Tensor], Tensor] = lambda kl: kl.flatten(1).sum(dim=1),
+    over_words: Callable[[Tensor], Tensor] = torch.mean,
+    distance: Callable[[Tensor], Tensor] = torch.square,
+) -> Tensor:
+    return over_words(half * sum_squares(distance(output - x)) + beta * sum_kl(kl))
 
 
-def _sample(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
-    return mean + (0.5 * log_variance).exp() * noise
+def _lossy(**changes: Any) -> Callable[..., Any]:
+    return lambda output, x, kl, beta: _loss(output, x, kl, beta, **changes)
 
 
-reparametrise = Exercise(
-    probe=_value_and_gradients,
-    right=_sample,
+_output, _target, _kl = noise(3, 4, 5), noise(3, 4, 5, seed=1), noise(3, 2, 2, seed=2).square()
+vae_loss = Exercise(
+    probe=value_of(_output, _target, _kl, 2.5),
+    right=_loss,
     mistakes=(
+        (_lossy(half=1.0), "the ½ before the squared error is missing."),
         (
-            lambda m, v, e: m + v.exp() * e,
-            "you multiply with the variance; the noise is stretched by the *standard deviation*, "
-            "exp(½ log σ²).",
+            _lossy(sum_squares=lambda e: e.flatten(1).mean(dim=1)),
+            "you take the *mean* of a word's squares. β means what section 4 says only with their "
+            "sum; with the mean the KL weighs thousands of times as much, and all collapses.",
         ),
-        (lambda m, v, e: m + v * e, "`log_variance` is a logarithm: take exp(½ log σ²)."),
         (
-            lambda m, v, e: m + ((0.5 * v).exp() * e).detach(),
-            "the value is right, but nothing flows back to log_variance: do not detach.",
+            _lossy(sum_kl=lambda kl: kl.flatten(1).mean(dim=1)),
+            "independent numbers *add* their divergences; you take the mean of a word's KL.",
         ),
-        (lambda m, v, e: _sample(m, v, e).detach(), "nothing flows back at all: do not detach."),
-        (lambda m, v, e: m, "this is the mean alone; the noise is missing."),
-        (lambda m, v, e: (0.5 * v).exp() * (m + e), "σ stretches the noise only, not the mean."),
+        (
+            _lossy(
+                sum_squares=lambda e: e.flatten(1).mean(dim=1),
+                sum_kl=lambda kl: kl.flatten(1).mean(dim=1),
+            ),
+            "both parts are means over the numbers of a word; both should be sums, and the mean is "
+            "over the words only.",
+        ),
+        (
+            _lossy(over_words=torch.sum),
+            "this is the sum over the words of the batch; take their mean.",
+        ),
+        (
+            lambda o, x, kl, b: _loss(o, x, kl, 1.0),
+            "β is missing: it stands before the KL.",
+        ),
+        (
+            lambda o, x, kl, b: (
+                b * 0.5 * (o - x).square().flatten(1).sum(1).mean() + kl.flatten(1).sum(1).mean()
+            ),
+            "β stands before the KL, not before the squared error.",
+        ),
+        (
+            lambda o, x, kl, b: b * _loss(o, x, kl, 1.0),
+            "β stands before the KL alone, not before both.",
+        ),
+        (
+            lambda o, x, kl, b: _loss(o, x, kl, -b),
+            "the KL is *added*: the loss is the negative ELBO, in which it is taken off.",
+        ),
+        (lambda o, x, kl, b: _loss(o, x, 0 * kl, b), "the KL is missing."),
+        (
+            _lossy(distance=torch.abs),
+            "this is the absolute error; the Gaussian decoder asks for the squared one.",
+        ),
+        (
+            lambda o, x, kl, b: (
+                0.5 * (o - x).flatten(1).norm(dim=1).mean() + b * kl.flatten(1).sum(1).mean()
+            ),
+            "this is the norm of the error; its *square* is wanted.",
+        ),
+        (
+            lambda o, x, kl, b: 0.5 * (o - x).square().sum() + b * kl.flatten(1).sum(1).mean(),
+            "the squared error is a sum over the words of the batch as well; take the mean over "
+            "them.",
+        ),
+        (
+            lambda o, x, kl, b: 0.5 * (o - x).square().flatten(1).sum(1).mean() + b * kl.sum(),
+            "the KL is a sum over the words of the batch as well; take the mean over them.",
+        ),
+        (
+            lambda o, x, kl, b: 0.5 * ((o - x).square().sum() + b * kl.sum()) / len(x),
+            "the ½ stands before the squared error only: the KL has its own inside already.",
+        ),
+        (
+            lambda o, x, kl, b: (
+                0.5 * (o - x).square().flatten(1).sum(1) + b * kl.flatten(1).sum(dim=1)
+            ),
+            "this is one number for each word; one for the batch is wanted: their mean.",
+        ),
     ),
-    hints=("Stretch the noise, then move it.", "z = μ + σ ε with σ = exp(½ log σ²)."),
+    hints=(
+        "Sum over the numbers of a word, mean over the words of the batch.",
+        "`(output - x).square().flatten(1).sum(dim=1)` is the squared error of each word, (n,).",
+        "½ of that plus β times `kl.flatten(1).sum(dim=1)`, then `.mean()`.",
+    ),
 )
 
-# --- 04-slerp and 04-kl-to-uniform ----------------------------------------------------------------
+# --- 04-slerp: a, b (D,), share -> (D,) -----------------------------------------------------------
 
 
 def _slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
@@ -168,11 +425,23 @@ slerp = Exercise(
         ),
         (
             lambda a, b, t: _arc(a, b, t, torch.arccos((a @ b).clamp(-1, 1))),
-            "divide the product a·b by both lengths before you take the arccos.",
+            "divide the product a·b by both norms before you take the arccos.",
         ),
         (
             lambda a, b, t: _arc(a, b, t, _angle(a, b)) * _angle(a, b).sin(),
             "the division by sin ω is missing.",
+        ),
+        (
+            lambda a, b, t: _arc(a / a.norm(), b / b.norm(), t, _angle(a, b)),
+            "the ends have lost their norms: the weights belong before `a` and `b` themselves.",
+        ),
+        (
+            lambda a, b, t: _arc(a, b, t, _angle(a, b) * 180 / math.pi),
+            "`sin` wants radians; this angle is in degrees.",
+        ),
+        (
+            lambda a, b, t: (1 - t) * _angle(a, b).sin() * a + t * _angle(a, b).sin() * b,
+            "the share belongs inside the sine: sin(t ω), not t sin ω.",
         ),
     ),
     hints=(
@@ -181,42 +450,4 @@ slerp = Exercise(
     ),
 )
 
-
-def _to_uniform(q: Tensor, log: Callable[[Tensor], Tensor] = torch.log) -> Tensor:
-    terms = torch.where(q > 0, q * log((q * q.shape[1]).clamp_min(1e-30)), 0.0)
-    return terms.sum(dim=1)
-
-
-kl_to_uniform = Exercise(
-    probe=value_of(torch.tensor([[0.0, 1, 0, 0], [0.25, 0.25, 0.25, 0.25], [0.5, 0.5, 0, 0]])),
-    right=_to_uniform,
-    mistakes=(
-        (
-            lambda q: (q * (q * q.shape[1]).log()).sum(dim=1),
-            "0 · log 0 gives nan in floating point; a code with q = 0 must add nothing.",
-        ),
-        (lambda q: _to_uniform(q, torch.log2), "these are bits (log2); nats were asked for (log)."),
-        (
-            lambda q: _to_uniform(q) - math.log(q.shape[1]),
-            "this is minus the entropy of q; log K is missing.",
-        ),
-        (
-            lambda q: math.log(q.shape[1]) - _to_uniform(q),
-            "this is the entropy of q; the divergence is log K minus it.",
-        ),
-        (lambda q: -_to_uniform(q), "the sign is wrong: a KL divergence is never below 0."),
-        (lambda q: _to_uniform(q).sum(), "one number for each row is wanted."),
-    ),
-    hints=(
-        "With p = 1/K the ratio q/p is K · q.",
-        "`torch.xlogy(q, K * q)` is q log(K q), and 0 where q is 0. Then add along the codes.",
-    ),
-)
-
-EXERCISES = {
-    "pca": pca,
-    "gaussian-kl": gaussian_kl,
-    "reparametrise": reparametrise,
-    "slerp": slerp,
-    "kl-to-uniform": kl_to_uniform,
-}
+EXERCISES = {"pca": pca, "gaussian": gaussian, "vae-loss": vae_loss, "slerp": slerp}

@@ -5,7 +5,7 @@
 from which a later call goes on exactly where this one stopped. Several processes share each batch
 and learn what one would (`vqlab.processes`).
 
-Notebook: 04, 07, 11
+Notebook: 07, 11
 """
 
 from __future__ import annotations
