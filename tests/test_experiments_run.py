@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from _support import HANG, ROOT
+from PIL import Image
 from safetensors.torch import load_file
 
 import vqlab
@@ -192,7 +193,57 @@ def test_tensorboard_can_read_the_log(trained):
     log.Reload()
     logged = [event.value for event in log.Scalars("validation_error")]
     assert logged == pytest.approx([r["validation_error"] for r in folders.reports_of(folder)])
-    assert log.Tags()["images"]
+    assert log.Tags()["images"] and not log.Tags()["audio"]
+    (best,) = [n for n, one in enumerate(logged) if one == min(logged)][:1]
+    said = folders.reports_of(folder)[best]
+    for name in ("perplexity", "validation_perplexity"):
+        event = log.Scalars(f"{name}/stage 1")[best]
+        bits = said[name.replace("perplexity", "entropy_bits")][0]
+        assert event.value == pytest.approx(2**bits) and 1 <= event.value <= 32
+    single, model = folders.load_model(folder)
+    codes = model.codes(data.load(single.grid, "validation").inputs)
+    assert said["validation_used"] == [len(codes.unique())]
+    assert set(log.Tags()["scalars"]) >= {"learning_rate", "loss", "bottleneck_loss"}
+
+
+def test_the_divergence_of_a_vae_is_logged(trained):
+    grid = trained / "pictures"
+    (one, two) = folders.reports_of(grid / "vae-D2-s0")
+    assert one["kl"] > 0 and one["kl"] == pytest.approx(one["bottleneck_loss"])  # beta is 1
+    assert "kl" not in folders.reports_of(grid / "vq-D4-K32-s0")[0]
+    assert folders.reports_of(grid / "ae-D2-s0")[0]["bottleneck_loss"] == 0
+
+
+def test_samples_at_intervals_can_be_seen_and_heard_in_the_folder_and_in_tensorboard(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = trained / "sound" / "vq-D4-K8-s0"
+    names = {path.name for path in (folder / "samples").iterdir()}
+    steps = {f"step-{3 * epoch:08d}" for epoch in (1, 2)}  # 12 items in batches of 5
+    assert names == {
+        *(f"{step}.png" for step in steps),
+        *(f"{n}-{step}.wav" for step in steps for n in (0, 1)),
+        *(f"{n}-{name}.wav" for name in ("original", "reconstruction") for n in (0, 1)),
+        "samples.png", "0.html", "1.html",
+    }  # fmt: skip
+    page = (folder / "samples" / "1.html").read_text()
+    for label in ("original", "after 3 steps", "after 6 steps", "best weights"):
+        assert label in page
+    log = EventAccumulator(str(folder / "tensorboard"))
+    log.Reload()
+    assert len(log.Audio("0-reconstruction")) == 3
+    pixels = np.asarray(Image.open(folder / "samples" / "samples.png"))
+    assert pixels.min() < 40 and pixels.max() == 255
+
+
+def test_the_codec_of_train_dataset_has_samples_too(tmp_path, capsys):
+    command = ["train", "--words", "no", "--steps", "2", "--codebook-size", "8", "--stages", "1"]
+    command += ["--batch-size", "2", "--report-every", "1", "--device", "cpu"]
+    assert cli.main([*command, "--out", str(tmp_path / "out")]) == 0
+    names = {path.name for path in (tmp_path / "out" / "samples").iterdir()}
+    assert {"0.html", "0-original.wav", "1-step-00000002.wav", "samples.png"} <= names
+    sound, _ = audio.load(tmp_path / "out" / "samples" / "0-reconstruction.wav")
+    assert len(sound) == 16000
 
 
 def test_the_error_is_the_sum_over_a_picture_and_the_mean_over_the_test_set(trained):

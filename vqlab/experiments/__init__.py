@@ -2,9 +2,10 @@
 
 The one idea: a configuration cannot lie. `schema` says which keys there are and refuses all others
 with file and line, `grid` turns lists of values into single runs, `build` makes a codec of each,
-`run` trains them into folders that describe themselves, and `evaluate` measures every model again
-on the test set. The recipe of the grids is that of a thesis on compressing spectrograms (Hansen
-Vedal 2019, "Unsupervised Audio Spectrogram Compression using Vector Quantized Autoencoders").
+`run` trains them into folders that describe themselves, `watch` shows how far they are, and
+`evaluate` measures every model again on the test set. The recipe of the grids is that of a thesis on
+compressing spectrograms (Hansen Vedal 2019, "Unsupervised Audio Spectrogram Compression using
+Vector Quantized Autoencoders").
 """
 
 from __future__ import annotations

@@ -23,11 +23,12 @@ from ..codec.file import NAME
 from ..features import Features
 from ..files import load_json, write_whole
 from ..training.runs import LAST, Run
-from . import data, folders, reading, samples
+from . import data, folders, reading
 from .build import build, codec_of, loss_of
 from .data import Split
 from .grid import Single, singles
 from .schema import ClipSet, Grid
+from .watch import Watch
 
 
 def train(
@@ -113,13 +114,14 @@ def _train_one(
     if folders.is_finished(folder):
         return
     codec, model, features, options = _prepared(single, train, folder)
-    board, done = _Board(folder / "tensorboard"), bar.n
+    watch, done = Watch(folder, model, validation, features), bar.n
 
     def report(run: Run) -> None:
         if main:
             if len(run.history) == 1:
                 folders.describe(folder)
-            board.add(run)
+            with processes.alone():
+                watch.report(run)
             bar.n, last = done + run.share_done(run.seconds), run.history[-1]
             error = f"validation error {last['validation_error']:.5f}"
             bar.set_postfix_str(f"{single.name}, epoch {last['epoch']:g}, {error}", refresh=False)
@@ -133,20 +135,17 @@ def _train_one(
         on_report=report, progress=False, **options,
     )  # fmt: skip
     if run.stopped:
-        board.close()
+        watch.close()
         if main and codec is not None and features is not None:
             with processes.alone():
                 _save_codec(single, codec, train, folder)  # so that what there is can be used
         raise KeyboardInterrupt
     if main:
         with processes.alone():  # the other processes wait at the barrier
-            if features is None:
-                pixels = samples.save(model, validation, folder / "samples")
-                form, said = "HWC"[: pixels.ndim], "originals above, reconstructions below"
-                board.open(run.step).add_image(said, pixels, run.step, dataformats=form)
+            watch.show(run.step, best=True)
             if codec is not None:
                 _save_codec(single, codec, train, folder)
-        board.close()
+        watch.close()
         folders.describe(
             folder,
             training_items=len(train),
@@ -209,32 +208,3 @@ def _save_codec(
         some = range(0, len(train), max(1, len(train) // counted))
         codec.fit_tables([waveforms[i] for i in some])
     codec.save(folder / NAME)
-
-
-class _Board:
-    """A run's log for TensorBoard; opened at the first report, so that a finished run has none."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.writer: Any = None
-
-    def open(self, step: int) -> Any:
-        if self.writer is None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            # What a killed run had logged from this step on is logged again: hide the first one.
-            self.writer = SummaryWriter(str(self.folder), purge_step=step)
-        return self.writer
-
-    def add(self, run: Run) -> None:
-        """Log the newest report; a quantiser's stages one by one."""
-        for name, value in run.history[-1].items():
-            if isinstance(value, list):
-                for stage, one in enumerate(value, start=1):
-                    self.open(run.step).add_scalar(f"{name}/stage {stage}", one, run.step)
-            elif name not in ("step", "seconds"):
-                self.open(run.step).add_scalar(name, value, run.step)
-
-    def close(self) -> None:
-        if self.writer is not None:
-            self.writer.close()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .. import processes
 from ..features import Features
+from ..quantize import CodebookStats
 
 
 def batch_rows(n: int, step: int, batch_size: int, seed: int) -> list[int]:
@@ -78,8 +79,11 @@ def evaluate(
     *,
     features: Features | None = None,
     batch_size: int = 16,
+    stats: CodebookStats | None = None,
 ) -> float:
     """Mean error of `model` over `items`: decibels with `features`, else squared error.
+
+    stats : counts the codes (in each process those of its own batches)
 
     The model is put into evaluation mode for it and left in the mode it had. Several processes deal
     the batches out among them, and all get the same number.
@@ -95,7 +99,9 @@ def evaluate(
         rows = range(first, min(first + batch_size, len(items)))
         x = take(items, rows).to(device)
         x = features.analyse(x) if features else x
-        output, _ = model(x)
+        output, quantized = model(x)
+        if stats is not None:
+            stats.update(quantized.codes)
         total += float(error_of(output, x, features)) * len(rows)
     model.train(was_training)
     return float(processes.sum_over_ranks(total)) / len(items)

@@ -115,9 +115,12 @@ class Loop:
             objective = self.loss(output, x) + quantized.loss
             with torch.no_grad():
                 error = error_of(output, x, self.features)
-        means = processes.mean_over_ranks(torch.stack([objective.detach(), error]), weight)
-        if not means[0].isfinite():
-            self._fail(means[0], "loss")
+        told = {"loss": objective, "error": error, "bottleneck_loss": quantized.loss}
+        told |= {name: quantized.stats[name] for name in quantized.stats if name == "kl"}
+        every = torch.stack([value.detach() for value in told.values()])
+        means = dict(zip(told, processes.mean_over_ranks(every, weight), strict=True))
+        if not means["loss"].isfinite():
+            self._fail(means["loss"], "loss")
         self.optimizer.zero_grad(set_to_none=True)
         objective.backward()
         processes.sum_gradients(model.parameters(), weight)
@@ -129,7 +132,7 @@ class Loop:
         if whole:
             processes.copy_from_main(model)  # its codebook learned without the others'
         self.run.step += 1
-        self.meter.add(means[0], means[1], quantized, weight)
+        self.meter.add(means, quantized, weight)
 
     def _fail(self, value: Tensor | float, what: str) -> NoReturn:
         """Say what became of a number, and what to do."""
@@ -147,15 +150,18 @@ class Loop:
     def _measure(self) -> None:
         run, folder = self.run, self.writes
         run.seconds = self.clock() - self.started
+        seen = Meter(self.model)
         error = evaluate(
-            self.model, self.validation, features=self.features, batch_size=self.batch_size
-        )
+            self.model, self.validation, features=self.features, batch_size=self.batch_size,
+            stats=seen.stats,
+        )  # fmt: skip
         if math.isnan(error):
             self._fail(error, "validation error")
         epoch = run.step / math.ceil(len(self.train) / self.batch_size)
         run.history.append(
             {"step": run.step, "epoch": epoch, "seconds": round(run.seconds, 2)}
             | self.meter.take()
+            | {f"validation_{name}": value for name, value in seen.take().items()}
             | {"validation_error": error, "learning_rate": self.optimizer.param_groups[0]["lr"]}
         )
         if error < self.lowest:

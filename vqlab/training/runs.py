@@ -28,10 +28,11 @@ LAST = "last.safetensors"
 class Run:
     """What a training leaves behind; `stopped` is True after an interruption.
 
-    `history` has one dict a report: `step`, `epoch`, `seconds`, `loss` and `error`
-    (means since the last report), `validation_error`, `learning_rate` and, for quantisers,
-    `perplexity` (mean over batches), `used` and `entropy_bits` (over all batches since the
-    last report, one number a stage). Errors are those of `vqlab.training.evaluate`.
+    `history` has one dict a report: `step`, `epoch`, `seconds`, `loss`, `error`, `bottleneck_loss`
+    and, of a Gaussian, `kl` (means since the last report), `validation_error`, `learning_rate` and,
+    for quantisers, `perplexity` (mean over batches), `used` and `entropy_bits` (over all batches
+    since the last report, one number a stage; `validation_…`: over the validation set). Errors are
+    those of `vqlab.training.evaluate`.
     """
 
     folder: Path | None
@@ -66,14 +67,13 @@ class Meter:
         self.sums: dict[str, float] = {}
         self.count = 0
 
-    def add(self, loss: Tensor, error: Tensor, quantized: Quantized, weight: float) -> None:
+    def add(self, values: dict[str, Tensor], quantized: Quantized, weight: float) -> None:
         """Take in a step; with a `weight` of 0 other processes count its codes."""
         self.count += 1
-        values: dict[str, Tensor | float] = {"loss": loss, "error": error}
         if self.stats is not None:
             if weight > 0 and quantized.codes is not None:
                 self.stats.update(quantized.codes)
-            values["perplexity"] = quantized.stats["perplexity"]
+            values = values | {"perplexity": quantized.stats["perplexity"]}
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + float(value)
 
