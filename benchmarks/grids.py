@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from vqlab.lessons.result_frequency import error_against_frequency
 from vqlab.lessons.result_plots import error_against_latent, error_against_rate, picture
 from vqlab.lessons.result_table import Row, chosen, read_table
 
@@ -52,6 +53,7 @@ def figures(folder: Path, rows: list[Row]) -> dict[str, Callable[[], Any]]:
     return {
         "error_against_latent": lambda: error_against_latent(rows),
         "error_against_rate": lambda: error_against_rate(rows),
+        "error_against_frequency": lambda: error_against_frequency(rows, tensors),
         "reconstructions": lambda: reconstructions(rows, tensors),
         "loss": lambda: loss(best, reports),
         "codebook_usage": lambda: codebook_usage(sizes, reports),

@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from vqlab.lessons.result_frequency import several
 from vqlab.lessons.result_plots import COLORS, SHAPES, legend, plain, with_alt
 from vqlab.lessons.result_table import MODELS, Row, chosen, label_of, some
 
-from vqlab.plots import BLUE, GREEN, ORANGE, PINK, SKY, as_numpy, new_figure
+from vqlab.plots import as_numpy, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +94,7 @@ def loss(rows: Sequence[Row], histories: Mapping[str, Reports]) -> Figure:
     axes = figure.subplots(2, 1, sharex=True)
     labels = []
     for place, row in enumerate(rows):
-        look = _several(place, len(rows))
+        look = several(place, len(rows))
         if len(set(models)) == len(models):  # then each has the colour that it has elsewhere
             look["color"] = COLORS[row["model"]]
         keys = ("loss", "validation_error")
@@ -137,7 +138,7 @@ def codebook_usage(rows: Sequence[Row], histories: Mapping[str, Reports]) -> Fig
     said = []
     for ax, key in zip(axes, ("used", "entropy_bits"), strict=True):
         for place, row in enumerate(named):
-            look = _several(place, len(named))
+            look = several(place, len(named))
             x, y = _series(histories[row["run"]], key)
             ax.plot(x, y, linewidth=1.2, label=label_of(row), markevery=0.1, markersize=5, **look)
             if row["K"]:
@@ -187,16 +188,6 @@ def _measured(row: Row) -> str:
     if row["db"] is not None:
         return f"{row['db']:.3g} dB"
     return f"squared error {row['sse']:.4g}" if row["sse"] is not None else ""
-
-
-def _several(place: int, count: int) -> dict[str, Any]:
-    """Colour and marker of one of several runs: our five colours, or more along viridis."""
-    from matplotlib import colormaps
-
-    colors: list[Any] = [BLUE, ORANGE, GREEN, PINK, SKY]
-    if count > len(colors):
-        colors = [colormaps["viridis"](0.85 * n / (count - 1)) for n in range(count)]
-    return {"color": colors[place], "marker": SHAPES[place % len(SHAPES)]}
 
 
 def _log_if_wide(ax: Axes) -> None:

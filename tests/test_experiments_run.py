@@ -298,6 +298,7 @@ def test_decibels_and_codes_are_counted_over_the_test_set(trained):
     assert int(row["used"]) == len(set(codes))
     shares = np.unique(codes, return_counts=True)[1] / len(codes)
     assert float(row["perplexity"]) == pytest.approx(2 ** -(shares * np.log2(shares)).sum(), 1e-5)
+    assert torch.equal(tensors["hz"], torch.arange(128) * 62.5)
     original = tensors["vq-D4-K8-s0.original"]
     assert original.shape == tensors["vq-D4-K8-s0.reconstruction"].shape == (128, 124)
     restored = split.decibels(split.inputs)

@@ -23,8 +23,8 @@ from PIL import Image
 from vqlab.experiments import reading
 from vqlab.experiments.grid import singles
 from vqlab.files import save_tensors
+from vqlab.lessons import result_frequency, result_table
 from vqlab.lessons import result_plots as plots
-from vqlab.lessons import result_table
 
 COLUMNS = (
     "grid run dataset model D K stages seed parameters positions latent_bits seconds "
@@ -340,6 +340,33 @@ def test_a_picture_is_not_turned_upside_down(table):
         run_plots.reconstructions(rows, {})
 
 
+def test_errors_of_several_models_stand_against_the_frequency(table):
+    rows = table(
+        sound("vq", 10, 32, db=4.0, validation_error=2.0),
+        sound("vq", 10, 64, db=3.0, validation_error=1.0),
+        sound("ae", 2, db=2.5, validation_error=1.0),
+        inversion(),
+    )
+    errors = example(rows, height=512) | {"hz": torch.arange(512) * 15.625}
+    (ax,) = result_frequency.error_against_frequency(rows, errors).axes
+    assert ax.get_xlabel() == "frequency (kHz)" and ax.get_xlim() == (0, 511 * 15.625 / 1000)
+    drawn = {one.get_label(): one for one in ax.get_lines() if one.get_label()[0] != "_"}
+    assert [label.partition(":")[0] for label in drawn] == [
+        "VQ-VAE, D = 10, K = 64", "AE, D = 2", "inversion alone",
+    ]  # fmt: skip
+    bins = [one.get_ydata() for one in ax.get_lines() if one.get_label() == "_bins"]
+    assert np.array_equal(bins[1], errors["ae-2-0"])
+    thick = drawn["AE, D = 2: 258 dB"].get_ydata()
+    assert thick[100:110] == pytest.approx(errors["ae-2-0"][100:110].numpy(), abs=1)
+    both = ["vq-10-32-1-0", "vq-10-64-1-0"]
+    (ax,) = result_frequency.error_against_frequency(rows, errors, runs=both).axes
+    colours = {one.get_color() for one in ax.get_lines() if one.get_label().startswith("VQ")}
+    assert len(colours) == 2
+    errors.pop("hz")
+    with pytest.raises(ValueError, match="what frequency a row has"):
+        result_frequency.error_against_frequency(rows, errors)
+
+
 def test_the_run_of_each_model_is_chosen_by_validation_and_not_by_test(table):
     rows = table(
         cells("vq", 10, 32, sse=1.0, validation_error=5.0),
@@ -404,7 +431,8 @@ def full_grid(folder):
     rows += [sound("ae", d, seed=s, sse=90 / d, db=4.0 / d) for d in (1, 2, 4) for s in (0, 1)]
     rows += [sound("rvq", 16, 256, stages=s, sse=80 / s, db=4.0 / s) for s in (1, 2, 3)]
     rows += [sound("fsq", 4, 1000, sse=90, db=4.0), sound("vae", 4, sse=99, db=4.2), inversion()]
-    save_tensors(example(rows, 64, 48), folder / "errors.safetensors", {})
+    tensors = example(rows, 64, 48) | {"hz": torch.arange(64) * 125.0}
+    save_tensors(tensors, folder / "errors.safetensors", {})
     for row in rows[:-1]:
         codes = {"used": [9], "entropy_bits": [3.0]} if row["K"] else {}
         lines = [json.dumps(report) for report in reports([5, 3, 4, 6], **codes)]

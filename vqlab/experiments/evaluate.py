@@ -4,7 +4,7 @@ The one idea: the set that chose the weights (validation) is not the set that is
 The thesis's measure is the squared error summed over a picture, mean over the test set; beside it
 stand the mean absolute error in decibels, intelligibility (STOI) where the set is speech, and what
 the latents cost in bits. `results.csv` and `results.md` are the table, `errors.safetensors` the
-error of every frequency bin and one typical item.
+error of every frequency bin, the bins' frequencies and one typical item.
 
 Notebook: 11
 """
@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .. import metrics, training
+from .. import metrics, spectral, training
 from ..codec import Codec
 from ..codec.file import NAME
+from ..features import Front
 from ..files import load_json, save_tensors, write_whole
 from ..quantize import CodebookStats
 from . import data, folders
@@ -75,6 +76,7 @@ def evaluate(
             grid = data.allowing_fewer(single.grid) if allow_fewer else single.grid
             split, loaded = data.load(grid, "test", progress=progress), wanted
             if split.front is not None and not rows:
+                tensors["hz"] = _frequencies(split.front)
                 row, error = _inversion(single.grid, split)
                 rows.append(row)
                 tensors["inversion"] = error
@@ -217,6 +219,14 @@ def _inversion(grid: Grid, split: Split) -> tuple[dict[str, Any], Tensor]:
         "stoi": _stoi(split.segments[heard], waveforms) if data.is_speech(grid) else None,
     }
     return row, error
+
+
+def _frequencies(front: Front) -> Tensor:
+    """What frequency each row of a picture has, in Hz; of a mel band the centre of its weight."""
+    rate = front.config.sample_rate / front.config.n_fft
+    bins = torch.arange(front.config.bins) * rate
+    bank = spectral.filter_bank(front.config)
+    return (bank @ bins) / bank.sum(dim=1) if front.mel else bins[: front.rows]
 
 
 def _stoi(originals: Tensor, decoded: Tensor) -> float | None:

@@ -83,10 +83,8 @@ def evaluate(
 ) -> float:
     """Mean error of `model` over `items`: decibels with `features`, else squared error.
 
-    stats : counts the codes (in each process those of its own batches)
-
     The model is put into evaluation mode for it and left in the mode it had. Several processes deal
-    the batches out among them, and all get the same number.
+    the batches out among them, and all get the same number; `stats` count the codes of each.
     """
     for layer in model.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):

@@ -54,7 +54,6 @@ class Loop:
                 )
         processes.copy_from_main(model)
         self.best = copy_state(model) if not run.history else None
-        self.lowest = run.best["validation_error"] if run.history else math.inf
         self.started = self.clock() - run.seconds
         self.interrupts = processes.Interrupts()
 
@@ -116,16 +115,15 @@ class Loop:
             with torch.no_grad():
                 error = error_of(output, x, self.features)
         told = {"loss": objective, "error": error, "bottleneck_loss": quantized.loss}
-        told |= {name: quantized.stats[name] for name in quantized.stats if name == "kl"}
-        every = torch.stack([value.detach() for value in told.values()])
-        means = dict(zip(told, processes.mean_over_ranks(every, weight), strict=True))
+        told |= {"kl": quantized.stats["kl"]} if "kl" in quantized.stats else {}
+        every = processes.mean_over_ranks(torch.stack(list(told.values())).detach(), weight)
+        means = dict(zip(told, every, strict=True))
         if not means["loss"].isfinite():
             self._fail(means["loss"], "loss")
         self.optimizer.zero_grad(set_to_none=True)
         objective.backward()
         processes.sum_gradients(model.parameters(), weight)
-        longest = settings["clip_norm"] or math.inf
-        norm = nn.utils.clip_grad_norm_(model.parameters(), longest)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), settings["clip_norm"] or math.inf)
         if not norm.isfinite():
             self._fail(norm, "gradient")
         self.optimizer.step()
@@ -151,10 +149,8 @@ class Loop:
         run, folder = self.run, self.writes
         run.seconds = self.clock() - self.started
         seen = Meter(self.model)
-        error = evaluate(
-            self.model, self.validation, features=self.features, batch_size=self.batch_size,
-            stats=seen.stats,
-        )  # fmt: skip
+        options: Any = {"features": self.features, "batch_size": self.batch_size}
+        error = evaluate(self.model, self.validation, stats=seen.stats, **options)
         if math.isnan(error):
             self._fail(error, "validation error")
         epoch = run.step / math.ceil(len(self.train) / self.batch_size)
@@ -164,8 +160,8 @@ class Loop:
             | {f"validation_{name}": value for name, value in seen.take().items()}
             | {"validation_error": error, "learning_rate": self.optimizer.param_groups[0]["lr"]}
         )
-        if error < self.lowest:
-            self.lowest, self.best = error, copy_state(self.model)
+        if run.best is run.history[-1]:
+            self.best = copy_state(self.model)
             if folder is not None:
                 save_tensors(self.best, folder / "best.safetensors", {"step": str(run.step)})
         if folder is not None:

@@ -31,8 +31,7 @@ class Run:
     `history` has one dict a report: `step`, `epoch`, `seconds`, `loss`, `error`, `bottleneck_loss`
     and, of a Gaussian, `kl` (means since the last report), `validation_error`, `learning_rate` and,
     for quantisers, `perplexity` (mean over batches), `used` and `entropy_bits` (over all batches
-    since the last report, one number a stage; `validation_…`: over the validation set). Errors are
-    those of `vqlab.training.evaluate`.
+    since the last report, one number a stage; `validation_…`: over the validation set).
     """
 
     folder: Path | None
@@ -97,8 +96,7 @@ class Meter:
         taken: dict[str, Any] = self.means() if self.count else {}
         if self.stats is not None:
             self.stats.counts = [processes.sum_over_ranks(each) for each in self.stats.counts]
-            taken["used"] = [int(n) for n in self.stats.used]
-            taken["entropy_bits"] = [float(h) for h in self.stats.entropy_bits]
+            taken |= {"used": self.stats.used, "entropy_bits": self.stats.entropy_bits}
             self.stats.reset()
         self.sums, self.count = {}, 0
         return taken
@@ -121,10 +119,8 @@ def save_checkpoint(
         tensors["random.cuda"] = torch.cuda.get_rng_state()
     counts = meter.stats.counts if meter.stats else []
     tensors |= {f"meter.{n}": each.cpu() for n, each in enumerate(counts)}
-    metadata = {
-        "step": run.step, "seconds": run.seconds, "history": run.history,
-        "sums": meter.sums, "count": meter.count,
-    }  # fmt: skip
+    metadata = {name: getattr(run, name) for name in ("step", "seconds", "history")}
+    metadata |= {"sums": meter.sums, "count": meter.count}
     save_tensors(tensors, folder / LAST, {"run": json.dumps(metadata)})
 
 
