@@ -1,9 +1,11 @@
 """Notebook 08 breaks a layer on purpose: here its healthy form is the package's, its logs real."""
 
+import itertools
+
 import pytest
 import torch
 import torch.nn.functional as F
-from _series import taught
+from _series import solutions, taught
 from torch import nn
 
 from vqlab import datasets, lessons, models, networks, quantize, training
@@ -100,5 +102,79 @@ def test_an_unknown_disease_and_a_missing_patient_are_told():
     assert "dictionary" in lessons.check("08-clinic", lambda: ["no copy"]).sentence
 
 
-def test_band_16_of_128_lies_where_the_notebook_says():
-    assert lessons.find("08-lands-at").right(256.84) == pytest.approx(374.1, abs=0.1)
+# --- the layer to mend ----------------------------------------------------------------------------
+
+
+def test_the_broken_layer_of_the_notebook_has_the_four_mistakes_of_its_check(by_hand):
+    def mended(*arguments):
+        return by_hand["broken"](*arguments)
+
+    assert "all four mistakes are left" in lessons.check("08-mended", mended).sentence
+
+
+def test_the_check_counts_what_is_left():
+    for slips in itertools.chain.from_iterable(
+        itertools.combinations(nb08.SLIPS, n) for n in (1, 2, 3)
+    ):
+        said = lessons.check("08-mended", nb08.edited(*map(nb08.SLIPS.__getitem__, slips))).sentence
+        assert nb08.SLIPS[slips[0]][2] in said
+        assert said.startswith(f"08-mended: {('one', 'two', 'three')[len(slips) - 1]} mistake")
+
+
+def test_the_mended_layer_is_the_open_one(by_hand):
+    z_e, codebook = vectors().requires_grad_(), torch.randn(64, 32, requires_grad=True)
+    layer = by_hand["OpenLayer"]()
+    with torch.no_grad():
+        layer.codebook.copy_(codebook)
+    quantized = layer.eval()(z_e)
+    z, codes, loss = solutions("08").mended(z_e, codebook)
+    torch.testing.assert_close(z, quantized.z)
+    torch.testing.assert_close(loss, quantized.loss)
+    assert torch.equal(codes, quantized.codes[:, 0])
+
+
+def test_an_answer_that_changes_what_it_is_given_does_not_pass():
+    def careless(z_e, codebook, beta=0.25):
+        out = solutions("08").mended(z_e, codebook, beta)
+        with torch.no_grad():
+            codebook[0] = 0
+        return out
+
+    verdict = lessons.check("08-mended", careless)
+    assert not verdict and "`codebook`, which should stay" in verdict.sentence
+
+
+def test_other_right_answers_pass():
+    def mended(z_e, codebook, beta=0.25):
+        rows = z_e.permute(0, 2, 1).flatten(0, 1)
+        codes = torch.cdist(rows, codebook).argmin(dim=1)
+        z_q = codebook[codes].unflatten(0, (len(z_e), -1)).movedim(2, 1)
+        loss = beta * (z_e - z_q.detach()).square().mean() + (z_e.detach() - z_q).square().mean()
+        return z_q.detach() + z_e - z_e.detach(), codes.reshape(len(z_e), -1), loss
+
+    def each_for_itself(layer, z_e):
+        before = layer(z_e)
+        for b, t in itertools.product(range(z_e.shape[0]), range(z_e.shape[2])):
+            other = z_e.clone()
+            other[b, :, t] += 100
+            after = layer(other)
+            after[b, :, t] = before[b, :, t]
+            if not torch.equal(after, before):
+                return False
+        return True
+
+    assert lessons.check("08-mended", mended)
+    assert lessons.check("08-each-for-itself", each_for_itself)
+
+
+def test_the_two_tests_find_the_layers_that_are_broken():
+    each_for_itself = solutions("08").each_for_itself
+    for kind, sound in {
+        quantize.VectorQuantizer: True,
+        quantize.WrongAxesVectorQuantizer: False,
+    }.items():
+        torch.manual_seed(0)
+        layer = kind(32, 64).train()
+        layer(torch.randn(16, 32, 50))
+        layer.eval()
+        assert each_for_itself(lambda z_e, layer=layer: layer(z_e).z, vectors()) == sound

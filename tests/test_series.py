@@ -17,7 +17,7 @@ WITH_PIECES = ("01", "02", "03", "05", "06", "09", "10")  # those in which she b
 
 each = pytest.mark.parametrize("number", NUMBERS)
 RUN_ON_HERS = ("04",)  # those in which every other exercise is used, too
-IN_FORM = ("00", "04", *WITH_PIECES)
+IN_FORM = ("00", "04", "08", *WITH_PIECES)
 each_in_form = pytest.mark.parametrize("number", IN_FORM)
 
 

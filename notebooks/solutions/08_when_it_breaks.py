@@ -1,8 +1,9 @@
 """Solutions of the exercises in notebook 08. Run this file to check them all."""
 
 import torch
+import torch.nn.functional as F
 
-from vqlab import lessons, spectral
+from vqlab import lessons, quantize
 
 
 def gradient_is_copied(layer, values):
@@ -15,25 +16,26 @@ def gradient_is_copied(layer, values):
     return z_e.grad is not None and torch.allclose(sent, z_e.grad)
 
 
-def restart(codebook, counts, sums, rows, limit):
-    codebook, sums, new_counts = codebook.clone(), sums.clone(), counts.clone()
-    dead = (counts < limit).nonzero().squeeze(1)
-    codebook[dead] = rows[: len(dead)]
-    new_counts[dead] = counts.mean()
-    sums[dead] = rows[: len(dead)] * counts.mean()
-    return codebook, new_counts, sums
+def each_for_itself(layer, z_e):
+    z = layer(z_e)
+    for b in range(z_e.shape[0]):
+        for t in range(z_e.shape[2]):
+            other = z_e.clone()
+            other[b, :, t] = -other[b, :, t]
+            moved = (layer(other) != z).any(dim=1)
+            moved[b, t] = False
+            if moved.any():
+                return False
+    return True
 
 
-def row_is_position(to_vectors):
-    z = torch.arange(2 * 6 * 2 * 3).reshape(2, 6, 2, 3).float()
-    rows = to_vectors(z)
-    vectors = [z[b, :, h, w] for b in range(2) for h in range(2) for w in range(3)]
-    return torch.equal(rows, torch.stack(vectors))
-
-
-def lands_at(hz, top=8000):
-    share = spectral.hz_to_mel(hz, "htk") / spectral.hz_to_mel(top, "htk")
-    return float(spectral.mel_to_hz(share * spectral.hz_to_mel(top, "slaney"), "slaney"))
+def mended(z_e, codebook, beta=0.25):
+    rows = z_e.mT.reshape(-1, z_e.shape[1])
+    codes = quantize.nearest_codes(rows.detach(), codebook.detach())
+    z_q = codebook[codes].reshape(z_e.mT.shape).mT
+    loss = F.mse_loss(z_q, z_e.detach()) + beta * F.mse_loss(z_e, z_q.detach())
+    z = z_e + (z_q - z_e).detach()
+    return z, codes.reshape(len(z_e), -1), loss
 
 
 def clinic():
