@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vqlab.lessons.edits import noise, seeded
 from vqlab.lessons.latents import slerp as arc
 
-from vqlab.lessons.exercise import Exercise, value_of
+from vqlab.lessons.exercise import Exercise
 
 # --- 04-pca: x (n, d), D -> mean (d,), directions (d, D) ------------------------------------------
 
@@ -153,7 +153,8 @@ def _drawn(fn: Callable[..., Any]) -> dict[str, Any]:
     layer, z_e = fn().train(), 0.5 * noise(3, 6, 5)
     z_e.requires_grad_()
     z, kl = layer(z_e)
-    seen = {"the KL": kl, "the shape of z": str(tuple(z.shape))}
+    seen = {name: _kl_of(fn, *numbers) for name, numbers in _SINGLE.items()}
+    seen |= {"the KL of 3 × 3 × 5 numbers": kl, "the shape of z": str(tuple(z.shape))}
     mean, log_variance = z_e.detach().chunk(2, dim=1)
     many = layer(z_e.detach().repeat(8000, 1, 1))[0].unflatten(0, (8000, 3))
     seen["the mean of 8000 draws"] = _near(many.mean(dim=0), mean)
@@ -166,6 +167,17 @@ def _drawn(fn: Callable[..., Any]) -> dict[str, Any]:
     wanted = 0.5 * (z.detach() - mean)  # z = mean + exp(½ log σ²) ε
     seen["what the gradient that z sends to log_variance lacks"] = found[:, 3:] - wanted
     return seen | {"z in use, after .eval()": fn().eval()(z_e.detach())[0]}
+
+
+_SINGLE = {  # mean, log_variance of one number: each shows one part of the formula
+    "the KL of mean 0 and σ 1, the prior itself": (0.0, 0.0),
+    "the KL of mean 2 and σ 1, ½ μ²": (2.0, 0.0),
+    "the KL of mean 0 and log σ² = 1, ½ (σ² − 1 − log σ²)": (0.0, 1.0),
+}
+
+
+def _kl_of(fn: Callable[..., Any], mean: float, log_variance: float) -> float:
+    return float(fn().eval()(torch.tensor([[[mean], [log_variance]]]))[1])
 
 
 def _near(found: Tensor, wanted: Tensor) -> Tensor:
@@ -316,8 +328,21 @@ def _lossy(**changes: Any) -> Callable[..., Any]:
 
 
 _output, _target, _kl = noise(3, 4, 5), noise(3, 4, 5, seed=1), noise(3, 2, 2, seed=2).square()
+
+
+def _losses(fn: Callable[..., Any]) -> dict[str, Any]:
+    x, kl = torch.zeros(2, 3, 2), torch.zeros(2, 4, 1)
+    return {
+        "the loss of an error of 1 in each of 6 numbers, KL 0: ½ · 6": fn(x + 1, x, kl, 2.5),
+        "the loss of an error of 2 in each of 6 numbers, KL 0: ½ · 6 · 2²": fn(x - 2, x, kl, 2.5),
+        "the loss without error, 3 nats in each of 4 numbers, β 1: 12": fn(x, x, kl + 3, 1.0),
+        "the loss without error, 3 nats in each of 4 numbers, β 2: 24": fn(x, x, kl + 3, 2.0),
+        "the loss of a batch of 3": fn(_output.clone(), _target.clone(), _kl.clone(), 2.5),
+    }
+
+
 vae_loss = Exercise(
-    probe=value_of(_output, _target, _kl, 2.5),
+    probe=_losses,
     right=_loss,
     mistakes=(
         (_lossy(half=1.0), "the ½ before the squared error is missing."),
@@ -413,8 +438,21 @@ def _arc(a: Tensor, b: Tensor, t: float, w: Tensor) -> Tensor:
     return ((1 - t) * w).sin() / w.sin() * a + (t * w).sin() / w.sin() * b
 
 
+def _arcs(fn: Callable[..., Any]) -> dict[str, Any]:
+    def at(share: float) -> Any:
+        return fn(torch.tensor([1.0, 0.4, -0.2]), torch.tensor([-0.1, 1.1, 0.5]), share)
+
+    right_angle = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    return {
+        "the point at share 0, which is a": at(0.0),
+        "the point at share 1, which is b": at(1.0),
+        "the middle between (1, 0) and (0, 1), of norm 1": fn(*right_angle, 0.5),
+        "the point at share 0.25 of another arc": at(0.25),
+    }
+
+
 slerp = Exercise(
-    probe=value_of(torch.tensor([1.0, 0.4, -0.2]), torch.tensor([-0.1, 1.1, 0.5]), 0.25),
+    probe=_arcs,
     right=_slerp,
     mistakes=(
         (lambda a, b, t: (1 - t) * a + t * b, "this is the straight line."),
