@@ -7,10 +7,11 @@ reference, and takes a line: what is written, what somebody writes instead, what
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,11 +35,35 @@ def variant(name: str, old: str, new: str) -> Callable[..., Any]:
     return lambda *arguments, **options: made()(*arguments, **options)
 
 
-def piece(name: str, probe: Probe, *swaps: Swap, hints: tuple[str, ...]) -> Exercise:
-    """A piece's exercise: the reference is right, edits of it are the known mistakes."""
+def piece(
+    name: str,
+    probe: Probe,
+    *swaps: Swap,
+    hints: tuple[str, ...],
+    parts: Mapping[str, str] | None = None,
+) -> Exercise:
+    """A piece's exercise: the reference is right, edits of it are the known mistakes.
+
+    parts : words of an outcome's keys, and what to look at where that part is wrong
+    """
     right = getattr(program({}), reference()[1][name].defines)
     mistakes = tuple((variant(name, old, new), hint) for old, new, hint in swaps)
-    return Exercise(probe, right, mistakes, hints)
+    return Exercise(probe, right, mistakes, hints, tuple((parts or {}).items()))
+
+
+def form(value: Any) -> str:
+    """What something is, whatever it holds: a number, a shape, several in a row.
+
+    >>> form((torch.zeros(2, 3), 4))
+    '(2, 3), a number'
+    """
+    if isinstance(value, tuple | list):
+        return ", ".join(map(form, value))
+    if isinstance(value, Tensor) and value.ndim:
+        return str(tuple(value.shape))
+    if isinstance(value, np.ndarray):
+        return f"a NumPy array {value.shape}"
+    return "a number" if isinstance(value, Tensor | int | float) else type(value).__name__
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from vqlab.lessons.edits import noise, piece
+from vqlab.lessons.edits import form, noise, piece
 
 from vqlab.lessons.own_file import program
 
@@ -18,7 +19,7 @@ _codes = torch.randint(0, 250, (5, 3, 40), generator=_random) // torch.tensor([[
 
 frequencies = piece(
     "09-frequencies",
-    lambda fn: fn(_codes.clone()),
+    lambda fn: {"the table": fn(_codes.clone())},
     (
         "1 + ",
         "",
@@ -48,6 +49,10 @@ frequencies = piece(
         "For each stage: all its codes in one row, counted.",
         "`torch.bincount(stage.flatten(), minlength=CODES)` counts.",
     ),
+    parts={
+        "the table": "One tensor of whole numbers, (STAGES, CODES): for each stage (axis 1 of the "
+        "codes), how often each code occurs in all clips and positions, and 1 more.",
+    },
 )
 
 _TABLES = ([1, 1, 1, 1], [5, 1, 1, 9], [1, 60_000, 3, 2], [7, 7], [1, 2, 3, 4, 5, 1])
@@ -68,11 +73,16 @@ def _or_too_large(fn: Callable[..., Any], codes: list[int], tables: list[list[in
 range_encode = piece(
     "09-range-encode",
     lambda fn: {
-        "a message of no codes": fn([], []),
-        "a message of one code": _or_too_large(fn, *_message(1)),
-        "a message of five codes": _or_too_large(fn, *_message(5)),
-        "one of forty codes": _or_too_large(fn, *_message(40)),
-        "forty likely codes": _or_too_large(fn, [1] * 40, [[1, 60_000, 3, 2]] * 40),
+        "`range_encode([], [])`": fn([], []),
+        "`range_encode([0], [[1, 1, 2]])`": _or_too_large(fn, [0], [[1, 1, 2]]),
+        "`range_encode([2], [[1, 1, 1, 1]])`": _or_too_large(fn, *_message(1)),
+        "`range_encode([1, 1], [[1, 1, 2], [1, 1]])`": _or_too_large(
+            fn, [1, 1], [[1, 1, 2], [1, 1]]
+        ),
+        "the message of five codes": _or_too_large(fn, *_message(5)),
+        "the message of forty codes": _or_too_large(fn, *_message(40)),
+        "the message of forty likely codes": _or_too_large(fn, [1] * 40, [[1, 60_000, 3, 2]] * 40),
+        "the message of 400 codes": _or_too_large(fn, *_message(400)),
     },
     (
         "sum(table[:code])",
@@ -120,14 +130,33 @@ range_encode = piece(
         "unit = width // sum(table); low += unit * sum(table[:code]); width = unit * table[code].",
         "As soon as width < 1 << 40: everything times 256, that is << 8.",
     ),
+    parts={
+        "encode([], [])": "The interval is all numbers from 0 to 1, so no byte is needed: 0 bytes "
+        "are tried first.",
+        "encode([0]": "The code 0 has the first quarter, [0, 0.25): its lower end needs no byte.",
+        "encode([2]": "The code 2 has the third quarter of the interval, [0.5, 0.75), whose "
+        "shortest number is 0.5: the byte 128.",
+        "encode([1, 1]": "The first code has the second quarter, [0.25, 0.5), and of that the "
+        "second code has the upper half, [0.375, 0.5): the byte 96.",
+        "five codes": "Each code narrows the interval within the one before: width // "
+        "sum(table) is the unit; low moves on by the codes below, width is the code's part.",
+        "codes": "Short messages are right, so look at what happens when the interval gets narrow: "
+        "while it is below 1 << 40, low, width and digits move on by 8 bits; and in the end the "
+        "number is rounded up, and must lie below low + width.",
+    },
 )
 
 
 def _read_back(fn: Callable[..., Any]) -> dict[str, Any]:
     told = {}
-    for n in (0, 1, 5, 40):
+    for n in (0, 1, 5, 40, 400):
         codes, tables = _message(n)
-        told[f"{n} codes"] = tuple(int(c) for c in fn(_ours.range_encode(codes, tables), tables))
+        found = fn(_ours.range_encode(codes, tables), tables)
+        told[f"what it reads from {n} codes"] = tuple(map(int, found or ())) if n else form(found)
+    codes, tables = _message(40)
+    told["what it reads where the end is cut off"] = tuple(
+        map(int, fn(_ours.range_encode(codes, tables)[:5], tables))
+    )
     return told
 
 
@@ -170,6 +199,17 @@ range_decode = piece(
         "The code is the first whose part ends above `ahead`.",
         "Then the same steps as the encoder: take off, narrow, shift and read a byte.",
     ),
+    parts={
+        "reads from 0 codes": "An empty list, as there is no table.",
+        "reads from 1 codes": "The first six bytes are one number (missing ones are 0). The code "
+        "is the last whose part begins at it or below: count `below` up, table by table.",
+        "reads from 5 codes": "The first is right. After each code the beginning of its part is "
+        "taken off, and the width is that of the part.",
+        "reads from": "Short messages are right, so look at the shift: while the width is below "
+        "1 << 40, both times 256, and the next byte comes in below.",
+        "cut off": "What is not there counts as zeros: `next(digits, 0)`; and no code is beyond "
+        "the last of its table.",
+    },
 )
 
 
@@ -221,11 +261,18 @@ checksum = piece(
         "For each byte: exclusive-or it onto the upper half, then eight shifts.",
         "A shift: `remainder << 1`, and if the highest bit was set, `^ 0x11021`.",
     ),
+    parts={
+        "of nothing": "Without a byte the remainder stays 0: two bytes, both 0.",
+        "of `a`": "One byte, 0x61: it goes to the upper half, 0x6100; then eight shifts, each with "
+        "`^ 0x11021` if the bit 0x8000 was set before it.",
+        "checksum of": "For one byte yours is right: each further byte is exclusive-ored onto the "
+        "upper half of what is left.",
+    },
 )
 
 
 class _Fixed(torch.nn.Module):
-    """A codec whose codes are the loudness of each position, in steps."""
+    """A codec whose codes are the loudness of each position: whole decibels, then hundredths."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -233,15 +280,13 @@ class _Fixed(torch.nn.Module):
         self.register_buffer("frequencies", torch.stack(rows))
 
     def forward(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        loud = mel.mean(dim=1)[:, :: _ours.STRIDE].add(90).clamp(0, 100).long()
-        return (
-            mel,
-            torch.stack([loud + 9 * n for n in range(_ours.STAGES)], dim=1),
-            mel.new_zeros(()),
-        )
+        positions = mel.mean(dim=1).unfold(-1, _ours.STRIDE, _ours.STRIDE).mean(dim=-1)
+        loud = positions.add(90).clamp(0, 100)
+        finer = [(100 * loud.frac()).long() + 9 * n for n in range(1, _ours.STAGES)]
+        return mel, torch.stack([loud.long(), *finer], dim=1), mel.new_zeros(())
 
     def decode(self, codes: Tensor) -> Tensor:
-        loud = codes[:, :1].float() - 90
+        loud = codes[:, :1].float() + (codes[:, 1:2] - 9) / 100 - 90
         return loud.repeat_interleave(_ours.STRIDE, dim=2).expand(-1, _ours.MELS, -1)
 
 
@@ -256,12 +301,31 @@ def _refused(action: Callable[[], Any]) -> str:
     return "nothing"
 
 
+def _files(fn: Callable[..., Any]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for name, sound in {"3,210 samples": _WORD, "1 sample": _WORD[:1]}.items():
+        file = fn(sound.clone(), _Fixed())
+        if not isinstance(file, bytes):
+            return {f"what comes back for {name}": form(file)}
+        body = file[:-2]
+        seen |= {
+            f"what comes back for {name}": "bytes",
+            f"byte 0 of the file of {name}": int.from_bytes(file[:1], "big"),
+            f"bytes 1 to 3 of the file of {name}": int.from_bytes(file[1:4], "big"),
+            f"the codes in the file of {name}": body[4:],
+            f"the checksum of the file of {name}": file[-2:],
+        }
+    silent = fn(torch.zeros(3_200), _Fixed())
+    seen["byte 0 of the file of silence"] = int.from_bytes(silent[:1], "big")
+    empty, long = torch.zeros(0), torch.zeros(1).expand(1 << 24)
+    seen["what no samples raise"] = _refused(lambda: fn(empty, _Fixed()))
+    seen["what 2 ** 24 samples raise"] = _refused(lambda: fn(long, _Fixed()))
+    return seen
+
+
 compress = piece(
     "10-compress",
-    lambda fn: {
-        "the bytes of a sound": fn(_WORD, _Fixed()),
-        "those of a sound of 1 sample": fn(_WORD[:1], _Fixed()),
-    },
+    _files,
     ("gain + 128", "gain", "the gain goes from -128 to 127, a byte from 0 to 255: add 128."),
     ("gain + 128", "gain + 127", "the gain goes from -128 to 127, a byte from 0 to 255: add 128."),
     (
@@ -305,18 +369,47 @@ compress = piece(
         "`codec(log_mel(padded[None]))[1][0]` are the codes (STAGES, positions).",
         "Each stage's table is used for all its positions, one stage after the other.",
     ),
+    parts={
+        "comes back": "A file is `bytes`: gain, number of samples, codes, checksum, joined by `+`.",
+        "byte 0": "It is the gain of `to_level`, from -128 to 127, and 128 more.",
+        "bytes 1 to 3": "They are the number of samples of the sound as it came, the highest byte "
+        "first.",
+        "the codes in": "The sound at its level, with zeros added up to whole positions (HOP * "
+        "STRIDE samples), as log-mel through the codec; all codes of stage 0, then those of stage "
+        "1, then 2, and as many tables.",
+        "the checksum of": "The last two bytes are the checksum of the fingerprint and everything "
+        "before them.",
+        "samples raise": "A file holds 1 to 2 ** 24 - 1 samples: three bytes say no larger number.",
+    },
 )
 
 _FILE = _ours.compress(_WORD, _Fixed())
+
+
+def _sounds(fn: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        back = fn(_FILE, _Fixed())
+    except ValueError as error:
+        return {"what a whole file raises": f"ValueError: {error}"}
+    if form(back) != str(tuple(_WORD.shape)):
+        return {"what a whole file raises": "nothing", "what comes back": form(back)}
+    changed = _FILE[:9] + bytes([_FILE[9] ^ 1]) + _FILE[10:]
+    return {
+        "what a whole file raises": "nothing",
+        "what comes back": form(back),
+        "the loudness of the sound, in decibels,": 10 * back.square().mean().log10(),
+        "the sound": back,
+        "what a changed byte raises": _refused(lambda: fn(changed, _Fixed())),
+        "what half a file raises": _refused(lambda: fn(_FILE[:3], _Fixed())),
+        "what the file of 1 sample gives": fn(_ours.compress(_WORD[:1], _Fixed()), _Fixed()),
+        "what the file of 640 samples gives": fn(_ours.compress(_WORD[:640], _Fixed()), _Fixed()),
+        **{f"what {n} bytes raise": _refused(partial(fn, bytes(n), _Fixed())) for n in range(7)},
+    }
+
+
 decompress = piece(
     "10-decompress",
-    lambda fn: {
-        "the sound": fn(_FILE, _Fixed()),
-        "what a changed byte raises": _refused(
-            lambda: fn(_FILE[:9] + bytes([_FILE[9] ^ 1]) + _FILE[10:], _Fixed())
-        ),
-        "what half a file raises": _refused(lambda: fn(_FILE[:3], _Fixed())),
-    },
+    _sounds,
     ("data[0] - 128", "data[0]", "the gain was written with 128 added."),
     (
         "** (-gain / 40)",
@@ -356,6 +449,20 @@ decompress = piece(
         "positions = math.ceil(samples / (HOP * STRIDE)).",
         "decibels -> power -> `mel_to_linear` -> `griffin_lim` -> cut -> gain taken back.",
     ),
+    parts={
+        "a whole file raises": "Nothing is wrong with that file. Its checksum is that of the "
+        "fingerprint and of all but its last two bytes: compare it with those two, data[-2:].",
+        "comes back": "One sound, (samples,): bytes 1 to 3 say how many samples.",
+        "the loudness": "Decibels are brought to power by 10 ** (dB / 10); the gain is taken back "
+        "by 10 ** (-gain / 40), where the gain is byte 0 less 128.",
+        "the sound": "The codes are stage by stage, math.ceil(samples / (HOP * STRIDE)) positions "
+        "each, as many tables; then `codec.decode`, power, `mel_to_linear`, `griffin_lim`.",
+        "samples gives": "A position that is only begun counts: round up. The codes are all bytes "
+        "from 4 to the checksum.",
+        "1 sample": "Its one position is only begun: round up. Cut to the number of samples.",
+        "raise": "Compare the last two bytes with the checksum of the fingerprint and what stands "
+        "before them; less than 6 bytes are no file: `ValueError`.",
+    },
 )
 
 PIECES = {

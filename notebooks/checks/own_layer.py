@@ -6,16 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from vqlab.lessons.edits import noise, piece, seeded
+from vqlab.lessons.edits import form, noise, piece, seeded
 
 from vqlab.lessons.own_file import program
 
 _ours = program({})
-_vectors, _codebook = noise(40, 64), noise(16, 64, seed=1) * torch.linspace(0.3, 2, 16)[:, None]
+_vectors, _long = noise(40, 64), torch.linspace(0.3, 2, 16)[:, None]
+_alike = 8 * torch.nn.functional.normalize(noise(16, 64, seed=1))  # codes of one length
 
 nearest_code = piece(
     "05-nearest-code",
-    lambda fn: fn(_vectors.clone(), _codebook.clone()),  # hers may change what it is given
+    lambda fn: {  # copies: hers may change what it is given
+        "the nearest of codes of one length": fn(_vectors.clone(), _alike.clone()),
+        "the nearest of codes": fn(_vectors.clone(), _alike * _long),
+    },
     ("argmin", "argmax", "this is the code *farthest* away: the smallest distance is wanted."),
     (
         "argmin(dim=1)",
@@ -55,12 +59,20 @@ nearest_code = piece(
         "|x - e|^2 = |x|^2 - 2 x.e + |e|^2, and |x|^2 is the same for all codes.",
         "`vectors @ codebook.T` are all products at once, (n, K).",
     ),
+    parts={
+        "of one length": "Wanted is a whole number for each vector, (n,): the place of the "
+        "smallest distance in its row. Where all codes are equally long, the largest x.e wins.",
+        "the nearest of codes": "Where all codes are equally long yours are right, so look at "
+        "|e|^2, the sum of the squares of each code: 2 x.e is taken off it.",
+    },
 )
 
 
 def _copied(fn: Callable[..., Any]) -> dict[str, Any]:
     z_e, z_q = noise(2, 3, 4).requires_grad_(), noise(2, 3, 4, seed=1).requires_grad_()
     out = fn(z_e, z_q)
+    if form(out) != "(2, 3, 4)":
+        return {"the value": out}
     value = out.detach().clone()
     if out.requires_grad:
         out.backward(noise(2, 3, 4, seed=2))
@@ -100,6 +112,11 @@ straight_through = piece(
         "A difference without a gradient is a constant.",
         "z_e + a constant that makes it z_q.",
     ),
+    parts={
+        "the value": "It should be z_q: z_e, and the difference z_q - z_e added to it.",
+        "gradient of z_e": "It should be the gradient of what comes out, unchanged.",
+        "gradient of z_q": "None may reach it: the difference is a constant, so detach all of it.",
+    },
 )
 
 
@@ -110,26 +127,36 @@ def _layer(fn: Callable[..., Any]) -> dict[str, Any]:
 
 def _start_and_step(fn: Callable[..., Any]) -> dict[str, Any]:
     layer, point = fn(), noise(1, 64, 1)
-    layer(point.expand(4, -1, 120))
-    seen = {f"{name} after the start": getattr(layer, name).clone() for name in _STATE}
+    returned = layer(point.expand(4, -1, 120).clone().requires_grad_())
+    if (found := form(returned)) != "(4, 64, 120), (4, 120), a number":
+        return {"what comes back for (4, 64, 120)": found}
+    if layer.codebook.requires_grad:
+        return {"whether the codebook keeps a gradient": True}
+    seen: dict[str, Any] = {"whether the codebook keeps a gradient": False}
+    seen |= {f"the {name} after the start": getattr(layer, name).clone() for name in _STATE}
     fair = 4 * 120 / _ours.CODES
     layer.counts.fill_(fair)
     layer.codebook.copy_(
         noise(_ours.CODES, 64, seed=1) * torch.linspace(0.5, 2, _ours.CODES)[:, None]
     )
     layer.sums.copy_(layer.codebook * fair)
-    layer.counts[7], layer.sums[7] = 0.1 * fair, layer.sums[7] * 0.1  # a tenth is no reason
+    for code, share in ((7, 0.1), (8, 0.04)):  # small, and no reason for a restart
+        layer.counts[code], layer.sums[code] = share * fair, layer.sums[code] * share
     z_e = noise(4, 64, 120, seed=2).requires_grad_()
     z_q, codes, loss = layer(z_e)
-    if loss.requires_grad or z_q.requires_grad:
+    if torch.is_tensor(loss) and loss.requires_grad or z_q.requires_grad:
         (loss + (z_q * noise(4, 64, 120)).mean()).backward()
-    seen |= {"the codes": codes, "z_q": z_q, "the loss": loss}
+    seen |= {"the codes": codes, "the z_q": z_q, "the loss": loss}
     seen["the gradient of z_e"] = torch.zeros_like(z_q) if z_e.grad is None else z_e.grad
-    seen |= {f"{name} after a step": getattr(layer, name).clone() for name in _STATE}
+    seen |= {f"the {name} after a step": getattr(layer, name).clone() for name in _STATE}
+    layer.counts[:99] = 0.02 * fair  # these have to start again: where, is left to chance
+    layer(point.expand(4, -1, 120))
+    seen["the counts after a restart"] = layer.counts.sort().values
     layer.eval()
     layer.counts[:99] = 0
-    seen["z_q in use"] = layer(noise(1, 64, 30))[0]
-    seen |= {f"{name} after use": getattr(layer, name).clone() for name in _STATE}
+    used = layer.codebook.clone()
+    layer(noise(1, 64, 30))
+    seen["how many codes move in use"] = int((layer.codebook != used).any(dim=1).sum())
     return seen | {"the codebook of a layer of 4 codes of length 2, after a step": _small(fn)}
 
 
@@ -251,23 +278,59 @@ vq_layer = piece(
         "In training: `restart` before the search, `learn` after it, both on `vectors.detach()`.",
         "`self.counts.lerp_(new, 1 - self.decay)` is one step of a moving average.",
     ),
+    parts={
+        "comes back": "Wanted are three: z_q (batch, dim, positions), the codes (batch, "
+        "positions), and the loss, one number.",
+        "keeps a gradient": "`restart` and `learn` get `vectors.detach()`: the codebook does not "
+        "learn by gradients, and must not hold on to those of a step that is over.",
+        "the codebook after the start": "All vectors are the same here, so `restart` has put every "
+        "code on it; `learn` divides the sums by the counts, row by row, so both have to fit: "
+        "counts 0.06 of the fair share, sums that times the vector.",
+        "the counts after the start": "`restart` sets them to 0.06 of the fair share, which is the "
+        "number of vectors divided by that of codes; then comes one step of the moving average, "
+        "`lerp_(new, 1 - decay)`, in which one code was chosen by all.",
+        "the sums after the start": "`restart` sets them to the count times the vector; then one "
+        "step of the moving average: new is, for each code, the sum of the vectors that chose it.",
+        "the codes": "The nearest code of each vector: one row for each position, (batch * "
+        "positions, dim), then `nearest_code`, then (batch, positions).",
+        "the z_q": "The rows of the codebook that were chosen, brought back to (batch, dim, "
+        "positions), as they were before `learn`; then `straight_through`.",
+        "the loss": "beta times the mean of the squares of z_e - z_q, with a gradient for z_e.",
+        "the gradient of z_e": "It comes from two sides: through `straight_through`, unchanged, "
+        "and from the loss.",
+        "the codebook after a step": "The sums divided by the counts, row by row, when both have "
+        "moved.",
+        "the counts after a step": "No code is below 0.03 of the fair share here, so only `learn` "
+        "has moved them: `lerp_` towards the number of vectors that chose each code.",
+        "the sums after a step": "`lerp_` towards the sum of the vectors that chose each code: "
+        "`one_hot.T @ vectors`.",
+        "after a restart": "99 codes were at 0.02 of the fair share: `restart` has to put those "
+        "below 0.03 at 0.06.",
+        "move in use": "In evaluation mode nothing is learned or restarted: `if self.training`.",
+        "of a layer of 4": "The sizes and the decay are those given to `__init__`.",
+    },
 )
 
 
 def _stages(fn: Callable[..., Any]) -> dict[str, Any]:
     def run() -> dict[str, Any]:
         quantizer, z_e = fn(), noise(4, 64, 100).requires_grad_()
-        z_q, codes, loss = quantizer(z_e)
-        if loss.requires_grad or z_q.requires_grad:
+        returned = quantizer(z_e)
+        if (found := form(returned)) != f"(4, 64, 100), (4, {_ours.STAGES}, 100), a number":
+            return {"what comes back for (4, 64, 100)": found}
+        z_q, codes, loss = returned
+        if torch.is_tensor(loss) and loss.requires_grad or z_q.requires_grad:
             (loss + (z_q * noise(4, 64, 100)).mean()).backward()
-        gradient = torch.zeros(4, 64, 100) if z_e.grad is None else z_e.grad
-        seen = {"the codes": codes, "z_q": z_q, "the loss": loss, "the gradient of z_e": gradient}
+        seen = {f"the codes of stage {n}": codes[:, n] for n in range(codes.shape[1])}
+        seen |= {"the z_q": z_q, "the loss": loss}
+        seen["the gradient of z_e"] = torch.zeros(4, 64, 100) if z_e.grad is None else z_e.grad
         quantizer.eval()
         codes = quantizer(z_e)[1]
         small = fn(dim=2, codes=4, stages=2)
         sizes = [tuple(b.shape) for name, b in small.named_buffers() if name.endswith("codebook")]
-        seen["the codebooks for dim=2, codes=4, stages=2"] = str(sizes)
-        return seen | {"`lookup` of codes": quantizer.lookup(codes)}
+        seen["the shapes of the codebooks for dim=2, codes=4, stages=2"] = str(sizes)
+        seen["the decays for decay=0.5"] = str([layer.decay for layer in fn(decay=0.5).layers])
+        return seen | {"what `lookup` gives": quantizer.lookup(codes)}
 
     return seeded(run)
 
@@ -343,6 +406,24 @@ residual = piece(
         "In the end the sum of all z_q is z_e - rest: `straight_through(z_e, z_e - rest)`.",
         "`lookup`: for every stage the rows `layer.codebook[codes]`, added.",
     ),
+    parts={
+        "comes back": "Wanted are three: z_q (batch, dim, positions), the codes (batch, stages, "
+        "positions), and the loss, one number.",
+        "codes of stage 0": "The first layer gets z_e itself, `dim` numbers a position, and has "
+        "`codes` codes.",
+        "codes of stage": "Each layer gets what those before it left over: the rest so far, less "
+        "the z_q of the last layer, detached.",
+        "the z_q": "The sum of what all layers chose, that is z_e - rest in the end; and with the "
+        "gradient of z_e, by `straight_through`.",
+        "the loss": "The sum of the losses of all layers, with their gradients.",
+        "gradient of z_e": "It comes through `straight_through` once, and from the losses: take "
+        "each z_q off the rest *detached*.",
+        "the codebooks": "The layers stand in an `nn.ModuleList`; `dim`, `codes` and `stages` are "
+        "those given to `__init__`.",
+        "the decays": "Each layer gets the decay that is given to `__init__`; 0.99 if none is.",
+        "`lookup`": "(batch, dim, positions): the row of each stage's codebook that its code "
+        "names, added up over the stages.",
+    },
 )
 
 PIECES = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from vqlab.lessons.edits import noise, piece, seeded
+from vqlab.lessons.edits import form, noise, piece, seeded
 
 from vqlab.lessons.exercise import Probe
 from vqlab.lessons.own_file import program
@@ -22,6 +22,8 @@ def _network(channels: int, frames: Callable[[int], int]) -> Probe:
         def run() -> dict[str, Any]:
             network, x = fn(), noise(2, channels, 40)
             out = network(x)
+            if form(out).count(",") != 2:
+                return {"the shape of the output for 40 frames": form(out)}
             out.square().mean().backward()
             idle = [n for n, p in network.named_parameters() if p.grad is None]
             x[0, :, 20] += 5  # one frame of the first item
@@ -34,13 +36,24 @@ def _network(channels: int, frames: Callable[[int], int]) -> Probe:
                 "whether a frame has a say in its neighbours": len(there) > 1,
                 "whether the output stands where the input does": frames(20) in there.tolist(),
                 "whether one sound has a say in another": bool(changed[1].any()),
-                "whether it is all the same twice": bool((network(x) == network(x)).all()),
+                "whether it gives the same twice": bool((network(x) == network(x)).all()),
             }
 
         return seeded(run)
 
     return probe
 
+
+_PARTS = {
+    "the shape of": "It is (batch, channels, frames): a kernel of k frames needs (k - 1) / 2 of "
+    "padding at each side, and only a stride changes the number of frames.",
+    "without a gradient": "They are made in `__init__` and not used in `forward`.",
+    "a say in its neighbours": "Somewhere a kernel has to be longer than the stride, to hear along "
+    "time.",
+    "stands where": "What happens in a frame has to come out at its time: look at the padding.",
+    "a say in another": "The items of a batch may not mix: the first axis is left alone.",
+    "the same twice": "Nothing in the network may be left to chance.",
+}
 
 _settings = _ours.__dict__
 _width, _mels, _dim, _stride = (_settings[n] for n in ("WIDTH", "MELS", "DIM", "STRIDE"))
@@ -84,6 +97,7 @@ block = piece(
         "`nn.Conv1d(WIDTH, WIDTH, 7, padding=3, groups=WIDTH)` filters each channel by itself.",
         "`.mT` turns (batch, channels, frames) into (batch, frames, channels) and back.",
     ),
+    parts=_PARTS,
 )
 
 encoder = piece(
@@ -115,6 +129,7 @@ encoder = piece(
         "narrows.",
         "`nn.Conv1d(WIDTH, WIDTH, STRIDE, stride=STRIDE)` joins STRIDE frames to one.",
     ),
+    parts=_PARTS,
 )
 
 decoder = piece(
@@ -150,6 +165,7 @@ decoder = piece(
         "The mirror of the encoder: widen, think, lengthen, narrow to MELS.",
         "`nn.ConvTranspose1d(WIDTH, WIDTH, STRIDE, stride=STRIDE)` makes STRIDE frames of one.",
     ),
+    parts=_PARTS,
 )
 
 
@@ -162,14 +178,33 @@ def _started() -> torch.nn.Module:
     return codec
 
 
+def _shapes(codec: torch.nn.Module) -> set[str]:
+    """What the layers and buffers of a codec are called, with their shapes."""
+    rows = codec.state_dict().items()
+    return {f"{name} {tuple(x.shape)}" for name, x in rows if name != "frequencies"}
+
+
 def _model(fn: Callable[..., Any]) -> dict[str, Any]:
     """Her model with our weights, if its parts have our names; its own say what they are."""
     codec = fn()
     ours = seeded(_started)
+    if not hasattr(codec, "frequencies"):
+        return {"whether it has frequencies": False}
+    if missing := sorted(_shapes(ours) - _shapes(codec)):
+        return {"what it lacks": ", ".join(missing)}
     codec.load_state_dict(ours.state_dict(), strict=False)
-    output, codes, loss = codec.eval()(_decibels)
+    returned = codec.eval()(_decibels)
+    if form(returned) != form(ours(_decibels)):
+        return {f"what comes back for {tuple(_decibels.shape)}": form(returned)}
+    output, codes, loss = returned
     back = codec.decode(codes)
+    if form(back) != form(output):
+        return {"what `decode` gives": form(back)}
     return {
+        "whether it has frequencies": True,
+        "what it lacks": "",
+        f"what comes back for {tuple(_decibels.shape)}": form(returned),
+        "what `decode` gives": form(back),
         "the output": output,
         "the codes": codes,
         "the loss": loss,
@@ -223,6 +258,22 @@ model = piece(
         "forward: normalise, encoder, quantiser, decoder, and back to decibels.",
         "A buffer (`register_buffer`) is saved with the weights and gets no gradient.",
     ),
+    parts={
+        "has frequencies": '`register_buffer("frequencies", ...)`: ones, (STAGES, CODES), int64.',
+        "what it lacks": "Its parts are called `encoder`, `quantizer` and `decoder`, and are an "
+        "`Encoder()`, a `ResidualQuantizer()` and a `Decoder()`.",
+        "comes back": "Wanted are three: decibels of the shape that came in, the codes (batch, "
+        "STAGES, positions), and the quantiser's loss.",
+        "the output": "Decibels go in less MEAN_DB and divided by SPREAD_DB; encoder, quantiser, "
+        "decoder; then times SPREAD_DB, plus MEAN_DB.",
+        "the codes": "They are those of the quantiser, of (mel - MEAN_DB) / SPREAD_DB through the "
+        "encoder.",
+        "the loss": "It is the quantiser's.",
+        "`decode`": "`self.quantizer.lookup(codes)`, then the decoder, then back to decibels as in "
+        "`forward`.",
+        "asks for gradients": "A receiver learns nothing: `@torch.no_grad()` above `decode`.",
+        "the frequencies": "A 1 for each code of each stage, (STAGES, CODES), whole numbers.",
+    },
 )
 
 
@@ -237,17 +288,43 @@ class _Toy(torch.nn.Module):
         return mel * self.weight, None, 100 * self.weight.square().mean()
 
 
+class _Off(_Toy):
+    """A codec whose output is wrong by so much, whatever goes in."""
+
+    def __init__(self, off: Tensor, quantizer_loss: float = 0.0) -> None:
+        super().__init__()
+        self.off, self.quantizer_loss = off, quantizer_loss
+
+    def forward(self, mel: Tensor) -> tuple[Tensor, None, Tensor]:
+        return mel + self.off + 0 * self.weight, None, self.weight.mean() * 0 + self.quantizer_loss
+
+
+_zigzag = 10.0 * (torch.arange(40) % 2)
+_errors = {
+    "where all is 20 dB too loud": (torch.full((40,), 20.0), 0.0),
+    "where every other frame is 10 dB too loud": (_zigzag, 0.0),
+    "where every other band is 10 dB too loud": (10.0 * (torch.arange(_mels) % 2)[:, None], 0.0),
+    "where nothing is wrong and the quantiser's loss is 5": (torch.zeros(40), 5.0),
+}
+
+
 def _step(fn: Callable[..., Any]) -> dict[str, Any]:
+    seen = {}
+    for name, (off, quantizer_loss) in _errors.items():
+        toy = _Off(off, quantizer_loss)
+        loss = fn(toy, torch.optim.SGD(toy.parameters(), lr=0.1), _decibels)
+        seen[f"the loss {name}"] = loss.item() if isinstance(loss, Tensor) else loss
     codec = _Toy()
     codec(_decibels)[0].sum().backward()  # a gradient left over from before
     optimizer = torch.optim.SGD(codec.parameters(), lr=0.1)
     losses = [fn(codec, optimizer, _decibels) for _ in range(2)]
-    if any(isinstance(loss, Tensor) for loss in losses):
-        losses = [loss.item() for loss in losses]
-    return {
-        "the losses of two steps": losses,
+    losses = [loss.item() if isinstance(loss, Tensor) else loss for loss in losses]
+    gradient = torch.zeros(()) if codec.weight.grad is None else codec.weight.grad
+    return seen | {
+        "the loss of the first step": losses[0],
+        "how long the gradient of the last step is": gradient.norm(),
+        "the loss of the second step": losses[1],
         "the weights after two steps": codec.weight,
-        "the gradient of the last step": codec.weight.grad,
     }
 
 
@@ -289,29 +366,90 @@ step = piece(
         "Output, error, three means of absolute values, the quantiser's loss; then the gradient.",
         "`optimizer.zero_grad()`, `loss.backward()`, cut, `optimizer.step()`, in this order.",
     ),
+    parts={
+        "all is 20 dB": "Here the error is the same everywhere, so its differences are 0: what is "
+        "left is the mean of |error|, in units of SPREAD_DB, 1.",
+        "every other frame": "The error, in units of SPREAD_DB, is 0 and 0.5 in turn: |error| has "
+        "the mean 0.25, the differences along time (dim=-1) 0.5, along frequency 0.",
+        "every other band": "The error, in units of SPREAD_DB, is 0 and 0.5 in turn: |error| has "
+        "the mean 0.25, the differences along frequency (dim=-2) 0.5, along time 0.",
+        "nothing is wrong": "The quantiser's loss is added as it is.",
+        "the first step": "The mean of |error|, those of its differences along time and along "
+        "frequency, and the quantiser's loss, added up; returned before the weights move.",
+        "gradient of the last": "The old gradients are set to 0, then the new ones computed, then "
+        "cut to length 1 (`nn.utils.clip_grad_norm_`).",
+        "the second step": "The loss of the first is right, so it is the gradient, or the step "
+        "along it, that is not.",
+        "the weights": "zero_grad, backward, cut to length 1, step, in this order.",
+    },
 )
 
 
 def _loop(fn: Callable[..., Any]) -> dict[str, Any]:
+    def run() -> dict[str, Any]:
+        seen = _rates(fn)
+        return seen | _batches(fn) if len(seen) > 2 else seen
+
+    return seeded(run)
+
+
+def _rates(fn: Callable[..., Any]) -> dict[str, Any]:
     """Sixty steps on the toy, with clips that are all alike, so that it cannot matter which."""
     modes: list[bool] = []
     sizes: list[str] = []
+    weights: list[Tensor] = []
 
     class Watched(_Toy):
         def forward(self, mel: Tensor) -> tuple[Tensor, None, Tensor]:
             modes.append(self.training)
-            sizes.append(str(tuple(mel.shape)))
+            sizes.append(form(mel))
+            weights.append(self.weight.detach().mean())
             return super().forward(mel)
 
     codec = Watched().eval()
-    before = codec.weight.detach().clone()
     losses = fn(codec, _decibels[:1, :, :1].expand(30, -1, 40), 60, highest=1e-3)
+    count = 0 if losses is None else len(list(losses))
+    if count != 60 or len(sizes) != 60:
+        return {"the number of losses for 60 steps": count, "that of batches": len(sizes)}
+    weights.append(codec.weight.detach().mean())
+    went = 1e4 * torch.stack(weights).diff().abs()
     return {
-        "the number of losses": 0 if losses is None else len(list(losses)),
+        "the number of losses for 60 steps": count,
+        "that of batches": len(sizes),
         "whether it trains in training mode": bool(modes) and all(modes),
         "whether it ends in evaluation mode": not codec.training,
-        "the shape of a batch": sizes[0] if sizes else "none",
-        "how far the weights went": codec.weight - before,
+        "the shape of a batch": sizes[0],
+        "how far the weights go in step 0": went[0],
+        "how far the weights go in steps 1 to 40": went[1:41],
+        "how far the weights go in steps 41 to 59": went[41:],
+    }
+
+
+def _batches(fn: Callable[..., Any]) -> dict[str, Any]:
+    """What it draws: each clip has a number, and each of its frames."""
+    clips, starts = [], []
+
+    class Watched(_Toy):
+        def forward(self, mel: Tensor) -> tuple[Tensor, None, Tensor]:
+            frames = mel[:, 0] % 1000
+            clips.extend((mel[:, 0, 0] // 1000).tolist())
+            starts.extend(frames[:, 0].tolist())
+            steps = frames.diff(dim=-1)
+            in_order.append(bool(((steps == 1) | (steps == -99)).all()))
+            return super().forward(mel)
+
+    in_order: list[bool] = []
+    numbers = 1000.0 * torch.arange(30)[:, None, None] + torch.arange(100.0)
+    codec = Watched()
+    rates = []
+    for _ in fn(codec, numbers.expand(-1, _mels, -1), 40):
+        rates.append(codec.weight.detach().mean())
+    return {
+        "how many of 30 clips are drawn in 40 steps": len(set(clips)),
+        "whether frames stay in order": all(in_order),
+        "whether clips begin at many places": len(set(starts)) > 20,
+        "whether they begin in each quarter": len({start // 25 for start in starts}) == 4,
+        "how far the weights go if `highest` is not given": 1e4 * (rates[20] - rates[0]).abs(),
     }
 
 
@@ -363,6 +501,23 @@ loop = piece(
         '`optimizer.param_groups[0]["lr"] = ...` sets the rate.',
         "`mels[torch.randint(len(mels), (batch,))]` are random rows.",
     ),
+    parts={
+        "number of losses": "It is a generator: `yield` the loss of each of the `steps` steps.",
+        "that of batches": "Each step is one `training_step`, with one batch.",
+        "shape of a batch": "`batch` random rows of `mels`, 16 if nothing is said, each whole.",
+        "in step 0": "That is the learning rate of the step (times 10,000): 1/50 of the highest.",
+        "in steps 1 to 40": "That is about the learning rate (times 10,000), with Adam: highest * "
+        "warm-up * fall. Warm-up is (step + 1) / 50, at most 1; the fall is half a cosine, from 1 "
+        "to 0: (1 + cos(pi * step / steps)) / 2.",
+        "in steps 41 to 59": "Until step 40 it is right. The warm-up ends at step 50, at 1; the "
+        "fall goes on to nearly 0.",
+        "of 30 clips": "Rows are drawn anew in each step, from all of `mels`.",
+        "stay in order": "Clips are rolled along time (`dims=-1`), nothing else.",
+        "begin at many places": "In each step the clips are rolled along time by a random number "
+        "of frames: `.roll(shift, dims=-1)`.",
+        "each quarter": "The shift is drawn from all frames: below `mels.shape[-1]`.",
+        "`highest` is not": "It is 2e-3 then.",
+    },
 )
 
 PIECES = {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from vqlab.lessons.edits import noise, piece
+from vqlab.lessons.edits import form, noise, piece
 
 from vqlab.lessons.own_file import program
 
@@ -14,22 +14,25 @@ _ours = program({})
 _sound = 0.1 * noise(2, 20 * _ours.HOP)
 _spectrum = _ours.stft(_sound)
 _mel = _ours.mel_filters() @ _spectrum.abs().square()
+_gaps = torch.arange(20) % 5 > 0  # every fifth frame is silent
 
 _tones = torch.sin(torch.arange(800) * 0.3)
 
 
 def _levels(fn: Callable[..., Any]) -> Any:
     seen: dict[str, Any] = {}
-    sounds = {"a loud sound": 0.5 * _tones, "a soft one": 0.003 * _tones}
-    sounds["silence"] = torch.zeros(400)
+    sounds = {"a loud sound": 0.5 * _tones, "one 100 times softer": 0.005 * _tones}
+    sounds |= {"silence": torch.zeros(400), "one far too loud": 900 * _tones}
+    gains = []
     for name, sound in sounds.items():
         returned = fn(sound)
-        if not isinstance(returned, tuple) or len(returned) != 2:
-            return returned
+        if (found := form(returned)) != f"{tuple(sound.shape)}, a number":
+            return {f"what comes back for {len(sound)} samples": found}
         waveform, gain = returned
+        gains.append(float(gain))
+        seen |= {f"the type of the gain of {name}": type(gain).__name__}
         seen |= {f"the gain of {name}": gain, f"the waveform of {name}": waveform}
-        seen[f"the type of the gain of {name}"] = type(gain).__name__
-    return seen
+    return {"what 100 times softer adds to the gain": gains[1] - gains[0]} | seen
 
 
 level = piece(
@@ -90,11 +93,22 @@ level = piece(
         "gain = LEVEL_DB - level; in half decibels, rounded: `round(2 * gain)`.",
         "The factor for the samples is `10 ** (half_decibels / 40)`.",
     ),
+    parts={
+        "comes back": "Wanted is the waveform at its new level, (samples,), and the gain, an int.",
+        "100 times softer adds": "A tenth of the amplitude is 20 decibels less: 40 half decibels "
+        "more. Look at the logarithm and its factor, at the square, and at what is rounded.",
+        "the gain of a loud": "Its level is -9.0 dB; the gain is LEVEL_DB minus the level, in half "
+        "decibels, rounded.",
+        "the gain of silence": "The gain is cut off at 127 half decibels, the largest in a byte.",
+        "the gain of one far": "The gain is cut off at -128 half decibels, the smallest in a byte.",
+        "the waveform": "It is the sound times 10 ** (half decibels / 40), with the gain that is "
+        "returned, -34 half decibels for the loud sound: a factor of 0.1413.",
+    },
 )
 
 stft = piece(
     "02-stft",
-    lambda fn: fn(_sound.clone()),
+    lambda fn: {"the spectrum of noise": fn(_sound.clone())},
     (
         "(N_FFT - HOP) // 2",
         "N_FFT // 2",
@@ -136,11 +150,29 @@ stft = piece(
         "`unfold(-1, N_FFT, HOP)` cuts (..., samples) into (..., frames, N_FFT).",
         "`torch.fft.rfft(frames * torch.hann_window(N_FFT))`, then the two last axes exchanged.",
     ),
+    parts={
+        "the spectrum of noise": "Its frames are N_FFT long and begin HOP apart, the first "
+        "(N_FFT - HOP) // 2 before the sound; each is multiplied by the window, then comes `rfft`.",
+    },
 )
+
+
+def _bank(fn: Callable[..., Any]) -> Any:
+    bank = fn()
+    if form(bank) != str((_ours.MELS, _ours.N_FFT // 2 + 1)):
+        return {"the filters": bank}
+    hz = _ours.RATE / _ours.N_FFT
+    return {
+        "where each filter is largest, in hertz,": bank.argmax(dim=1) * hz,
+        "the smallest weight": bank.min(),
+        "the area of each filter": bank.sum(dim=1) * hz,
+        "the filters": bank,
+    }
+
 
 mel_filters = piece(
     "02-mel-filters",
-    lambda fn: fn(),
+    _bank,
     (
         "MELS + 2",
         "MELS",
@@ -185,11 +217,37 @@ mel_filters = piece(
         "Below 15 mel a mel is 200 / 3 Hz; above, 27 mel are a factor of 6.4.",
         "Rising side: (hz - low) / (centre - low). Falling: (high - hz) / (high - centre).",
     ),
+    parts={
+        "is largest": "That is the middle corner, so look at the corners: evenly spaced from 0 mel "
+        "to the mel of RATE / 2; mel * 200 / 3 hertz below 15 mel, above it "
+        "1000 * 6.4 ** ((mel - 15) / 27); the frequency of bin k is k * RATE / N_FFT.",
+        "smallest weight": "Outside its corners a triangle is 0.",
+        "the area": "The tops are at the right places; the height is 2 / (high - low), in hertz.",
+        "the filters": "One row for each of the MELS filters, one column for each of the "
+        "N_FFT // 2 + 1 bins. A side rises from 0 at `low` to 1 at `centre`, the other falls to 0 "
+        "at `high`; the smaller of the two counts.",
+    },
 )
+
+
+def _in_decibels(fn: Callable[..., Any]) -> Any:
+    loud, soft, silent = (fn(gain * _sound) for gain in (1.0, 0.1, 0.0))
+    wanted = str((len(_sound), _ours.MELS, _sound.shape[1] // _ours.HOP))
+    if form(loud) != wanted:
+        return {"the decibels of noise": loud}
+    return {
+        "the mean of what 10 times the amplitude adds, in decibels,": (loud - soft).mean(),
+        "the smallest value": silent.min(),
+        "the decibels of noise": loud,
+        "those of soft noise": soft,
+        "those of silence": silent,
+        "the decibels of very soft noise": fn(3e-4 * _sound),
+    }
+
 
 log_mel = piece(
     "02-log-mel",
-    lambda fn: fn(torch.cat([_sound, torch.zeros_like(_sound), 0.001 * _sound], dim=1)),
+    _in_decibels,
     (".square()", "", "filter the *power*, the square of the magnitude."),
     ("10 * power", "20 * power", "20 log10 is for magnitudes; of a power it is 10 log10."),
     ("10 * power", "power", "these are bels: times 10."),
@@ -215,11 +273,22 @@ log_mel = piece(
         "Spectrum, magnitude, square, filter, logarithm.",
         "`mel_filters() @ power` works for a whole batch (batch, bins, frames).",
     ),
+    parts={
+        "10 times the amplitude": "It should add 20: 10 log10 of the power, and the power is the "
+        "*square* of the magnitude.",
+        "smallest value": "What is below a power of 1e-8 is raised to it, which is -80 dB.",
+        "decibels of": "The power of the spectrum, filtered: `mel_filters() @ power`, (batch, "
+        "MELS, frames); then 10 log10 of it.",
+        "those of": "The floor, 1e-8, is applied to the filtered power, before the logarithm.",
+    },
 )
 
 istft = piece(
     "03-istft",
-    lambda fn: (fn(_spectrum), fn(_spectrum * torch.linspace(0, 1, 20))),
+    lambda fn: {
+        "the sound of a spectrum": fn(_spectrum.clone()),
+        "the sound of frames that do not fit": fn(_spectrum * torch.linspace(0, 1, 20)),
+    },
     (
         "dim=1) * window",
         "dim=1)",
@@ -259,11 +328,28 @@ istft = piece(
         "`F.fold(frames, (1, length), (1, N_FFT), stride=(1, HOP))` adds frames at their places.",
         "The divisor is the same overlap-add of the squared window.",
     ),
+    parts={
+        "the sound of": "`irfft` along the bins gives frames (batch, N_FFT, frames); times the "
+        "window; added up HOP apart; divided by the squared windows, added up alike; "
+        "(N_FFT - HOP) // 2 samples cut off at each end, so that frames * HOP are left.",
+    },
 )
+
+
+def _unfiltered(fn: Callable[..., Any]) -> Any:
+    magnitude, paused = fn(_mel.clone()), fn(_mel * _gaps)
+    if form(magnitude) != str(tuple(_spectrum.shape)):
+        return {"the magnitude": magnitude}
+    return {
+        "the mel power that the result has": _ours.mel_filters() @ magnitude.square(),
+        "the magnitude": magnitude,
+        "the magnitude where some frames are silent": paused,
+    }
+
 
 mel_to_linear = piece(
     "03-mel-to-linear",
-    lambda fn: fn(_mel.clone()),
+    _unfiltered,
     (".sqrt()", "", "this is the power; the magnitude is its root."),
     (
         "range(30)",
@@ -297,13 +383,29 @@ mel_to_linear = piece(
         "The correction of a bin is the mean, over its bands, of wanted / found.",
         "`spread.T @ (mel / (filters @ power))` are the factors; the root comes last.",
     ),
+    parts={
+        "mel power": "It should be near the mel power that was given: see how the power of a bin "
+        "is corrected in each of the 30 steps, by the mean of wanted / found over its bands; the "
+        "magnitude is the root of the power.",
+        "frames are silent": "In silence found is 0: keep the divisor away from it, "
+        "`.clamp(min=1e-20)`.",
+        "the magnitude": "(batch, bins, frames). `spread`, the share that each band has in a bin, "
+        "is the filters divided by their sum over the bands; the start is `spread.T` times the mel "
+        "power, each band divided by the sum of its filter; then 30 steps, and the root.",
+    },
 )
 
 _paused = _spectrum.abs() * (torch.arange(20) - 10.5).abs().ge(5)  # silent in its middle columns
 
 griffin_lim = piece(
     "03-griffin-lim",
-    lambda fn: fn(_paused.clone(), steps=4),
+    lambda fn: {
+        "the sound of the first phases, after 0 steps,": fn(_paused.clone(), steps=0),
+        "the sound after 1 step": fn(_paused.clone(), steps=1),
+        "the sound after 4 steps": fn(_paused.clone(), steps=4),
+        "the sound after 4 steps without momentum": fn(_paused.clone(), steps=4, momentum=0),
+        "the sound if nothing is said of steps and momentum": fn(_paused[:, :, :7]),
+    },
     (
         "torch.polar(magnitude, (found + momentum * (found - before)).angle())",
         "magnitude * (a := found + momentum * (found - before)) / a.abs()",
@@ -350,6 +452,15 @@ griffin_lim = piece(
         "Keep its phase, put the magnitude back: `torch.polar(magnitude, found.angle())`.",
         "Fast: the phase of found + momentum * (found - before).",
     ),
+    parts={
+        "after 0 steps": "At first the phases are random, from 0 to 2 pi, by a generator with seed "
+        "0; drawn once, (bins, frames), for all items of the batch. Then `istft`.",
+        "after 1 step": "The first phases are right. A step: `stft(istft(spectrum))`, the angle of "
+        "that, and the magnitude wanted with it (`torch.polar(magnitude, angle)`).",
+        "after 4 steps": "The first step is right. From the second on the momentum counts: the "
+        "angle of found + momentum * (found - before); `before` is what the step before found.",
+        "nothing is said": "32 steps and a momentum of 0.99 are usual.",
+    },
 )
 
 PIECES = {

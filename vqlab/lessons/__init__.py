@@ -18,15 +18,15 @@ Notebook: all of them
 """
 
 from ..files import beside_notebooks
-from .checking import exercise_names, find
-from .exercise import Exercise, Verdict, value_of
-from .guesses import Answer, guess, reveal
-from .own_file import fill, pieces
-from .own_pieces import check, mine, own
 
-__path__ += beside_notebooks("checks", "beside")
+__path__ += beside_notebooks("checks", "beside")  # modules of this room, so before they are asked
 
-from .own_training import (  # noqa: E402 (beside)
+from .checking import exercise_names, find  # noqa: E402
+from .exercise import Exercise, Verdict, value_of  # noqa: E402
+from .guesses import Answer, guess, reveal  # noqa: E402
+from .own_file import fill, pieces  # noqa: E402
+from .own_pieces import check, mine, own  # noqa: E402
+from .own_training import (  # noqa: E402
     Training,
     progress,
     start_training,

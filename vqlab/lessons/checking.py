@@ -6,17 +6,26 @@ differs in general. Nothing of ours is ever raised into the learner's page.
 
 from __future__ import annotations
 
+import functools
 import importlib
-import inspect
-import linecache
 import pkgutil
 import traceback
 from collections.abc import Callable
-from types import CodeType
 from typing import Any
+
+import numpy as np
 
 from .exercise import Exercise, Verdict, difference
 from .own_file import lacking, pieces
+from .telling import in_time, told
+
+MOST_SECONDS = 60.0
+"""Of the processor, after which a learner's function is taken to run for ever."""
+
+_NUMPY = (
+    "what you return is a NumPy array; the pieces hand each other tensors: take the function of "
+    "the same name in torch, or `torch.from_numpy(...)` in the end."
+)
 
 _failed: dict[str, int] = {}
 
@@ -74,35 +83,55 @@ def _judge(name: str, exercise: Exercise, fn: Callable[..., Any]) -> tuple[str, 
     """State and sentence for one attempt."""
     if not callable(fn):
         return "wrong", f"{name}: give the function itself, not what it returns ({fn!r})."
-    expected = exercise.probe(exercise.right)
+    expected = _expected(exercise)
     try:
-        outcome = exercise.probe(fn)
+        with in_time(MOST_SECONDS):
+            outcome = exercise.probe(fn)
     except Exception as error:  # whatever the learner's line does, the answer is a sentence
         if _not_attempted(error):
             return "open", f"{name}: not attempted yet."
         if isinstance(error, NameError) and name in pieces():
             return "wrong", f"{name}: {lacking(error)}"
         hint = _fitting_hint(exercise, error=error)
-        return "wrong", f"{name}: {hint or _told(error, fn)}"
+        return "wrong", f"{name}: {hint or told(error, fn)}"
+    if name in pieces() and _has_arrays(outcome):
+        return "wrong", f"{name}: {_NUMPY}"
     if (found := difference(outcome, expected)) is None:
         return "passed", f"Passed: {name}."
-    return "wrong", f"{name}: {_fitting_hint(exercise, outcome=outcome) or _sentence(found)}"
+    return (
+        "wrong",
+        f"{name}: {_fitting_hint(exercise, outcome=outcome) or _general(exercise, found)}",
+    )
 
 
 def _fitting_hint(
     exercise: Exercise, *, outcome: Any = None, error: Exception | None = None
 ) -> str | None:
     """The hint of the known mistake that ends in the same outcome, or in the same error."""
-    for mistake, hint in exercise.mistakes:
-        try:
-            theirs = exercise.probe(mistake)
-        except Exception as raised:
-            if error is not None and str(raised) == str(error) and type(raised) is type(error):
-                return hint
-            continue
-        if error is None and difference(outcome, theirs) is None:
+    for n, (_, hint) in enumerate(exercise.mistakes):
+        theirs, raised = _of_mistake(exercise, n)
+        if (
+            error is not None
+            and raised == repr(error)
+            or (error is None and not raised and difference(outcome, theirs) is None)
+        ):
             return hint
     return None
+
+
+@functools.cache
+def _expected(exercise: Exercise) -> Any:
+    """What the reference ends in."""
+    return exercise.probe(exercise.right)
+
+
+@functools.cache
+def _of_mistake(exercise: Exercise, n: int) -> tuple[Any, str]:
+    """What a known mistake ends in, or the error that it raises."""
+    try:
+        return exercise.probe(exercise.mistakes[n][0]), ""
+    except Exception as raised:
+        return None, repr(raised)
 
 
 def _not_attempted(error: Exception) -> bool:
@@ -113,29 +142,12 @@ def _not_attempted(error: Exception) -> bool:
     return not str(error) or "NotImplementedError" in (last.line or "")
 
 
-def codes_of(fn: Callable[..., Any]) -> list[CodeType]:
-    """The code of a function below its decorators, or of a class's methods."""
-    inner: Any = inspect.unwrap(fn)
-    methods = [inspect.unwrap(m) for m in vars(inner).values()] if isinstance(inner, type) else []
-    return [c for c in (getattr(part, "__code__", None) for part in (inner, *methods)) if c]
+def _has_arrays(outcome: Any) -> bool:
+    parts = outcome.values() if isinstance(outcome, dict) else [outcome]
+    return any(isinstance(part, np.ndarray) for part in parts)
 
 
-def _told(error: Exception, fn: Callable[..., Any]) -> str:
-    """The error as a sentence with the line of the learner's code where it happened."""
-    files = {code.co_filename for code in codes_of(fn)}
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [f for f in frames if f.filename in files]
-    message = (str(error).strip().splitlines() or [""])[0].rstrip(".")
-    told = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    if theirs:
-        frame = theirs[-1]
-        line = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
-        shown = f" (`{line}`)" if line else ""
-        return f"your function stops at line {frame.lineno} of its cell{shown}. {told}."
-    if isinstance(error, TypeError) and "argument" in message:
-        return f"your function cannot be called as the exercise calls it. {told}."
-    return f"what your function returns cannot be used. {told}."
-
-
-def _sentence(text: str) -> str:
-    return text[0].lower() + text[1:]
+def _general(exercise: Exercise, found: str) -> str:
+    """What differs, and what to look at there."""
+    more = next((f" {text}" for part, text in exercise.parts if part in found), "")
+    return found[0].lower() + found[1:] + more

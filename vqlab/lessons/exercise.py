@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from .kinds import kind_of, kind_of_shape, same
+
 Probe = Callable[[Callable[..., Any]], Any]
 
 
@@ -29,12 +31,14 @@ class Exercise:
     right : the reference function.
     mistakes : pairs (function that makes the mistake, the hint that fits it).
     hints : general hints, from a gentle one to almost the answer.
+    parts : pairs (words of an outcome's key, what to look at where that part is wrong).
     """
 
     probe: Probe
     right: Callable[..., Any]
     mistakes: tuple[tuple[Callable[..., Any], str], ...]
     hints: tuple[str, ...]
+    parts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,15 +89,16 @@ def difference(outcome: Any, expected: Any, what: str = "") -> str | None:
     and dictionaries part by part. `what` names the part, for example "the loss".
     """
     name = what or "the result"
+    if outcome is None and expected is not None:
+        return f"{name} is None: is a `return` missing?"
     if isinstance(expected, dict):
-        for key, part in expected.items():
-            if not isinstance(outcome, dict) or key not in outcome:
+        given = outcome if isinstance(outcome, dict) else {}
+        for key, part in sorted(expected.items(), key=lambda row: row[0] not in given):
+            if key not in given:
                 return f"{key} is missing."
-            if found := difference(outcome[key], part, key):
+            if found := difference(given[key], part, key):
                 return found
         return None
-    if outcome is None and expected is not None:
-        return f"{name} is None: is a `return` missing?" if not what else f"{name} is missing."
     if isinstance(expected, tuple | list):
         if not isinstance(outcome, tuple | list) or len(outcome) != len(expected):
             return f"{name} should consist of {len(expected)} parts."
@@ -113,20 +118,22 @@ def _numbers_differ(outcome: Any, expected: Any, name: str) -> str | None:
     if found is None or right is None:
         return f"{name} is a {type(outcome).__name__}, not a {type(expected).__name__}."
     if found.shape != right.shape:
-        return f"{name} has shape {found.shape}; it should be {right.shape}."
+        told = kind_of_shape(found.shape, right.shape)
+        return f"{name} has shape {found.shape}; it should be {right.shape}. {told}".strip()
     if np.iscomplexobj(found) != np.iscomplexobj(right):
         return f"{name} has values of type {found.dtype}; they should be {right.dtype}."
-    wrong = ~np.isclose(found, right, rtol=1e-4, atol=1e-5, equal_nan=True)
+    wrong = ~same(found, right)
     if not wrong.any():
         return None
+    told = kind_of(found, right)
     if right.ndim == 0:
-        return f"{name} is {found.item():.6g}; it should be {right.item():.6g}."
+        return f"{name} is {found.item():.6g}; it should be {right.item():.6g}. {told}".strip()
     first = tuple(int(i) for i in np.argwhere(wrong)[0])
     place = ", ".join(str(i) for i in first)
     return (
         f"{name} has the right shape, but {int(wrong.sum())} of {wrong.size} values differ; "
-        f"at [{place}] yours is {found[first]:.6g} and it should be {right[first]:.6g}."
-    )
+        f"at [{place}] yours is {found[first]:.6g} and it should be {right[first]:.6g}. {told}"
+    ).strip()
 
 
 def _as_array(value: Any) -> np.ndarray | None:

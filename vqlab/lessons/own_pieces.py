@@ -16,7 +16,7 @@ from typing import Any
 
 from IPython.display import display
 
-from . import checking, own_file
+from . import checking, own_file, telling
 from .exercise import Verdict
 from .guesses import Answer
 from .own_file import Section
@@ -145,12 +145,12 @@ def _source(fn: Callable[..., Any]) -> str:
 
 def _of_the_file(fn: Callable[..., Any]) -> bool:
     """Whether a piece is what `mine` gave: a cell that is run again hands it back."""
-    return any(code.co_filename == str(own_file.where()) for code in checking.codes_of(fn))
+    return any(code.co_filename == str(own_file.where()) for code in telling.codes_of(fn))
 
 
 def _nodes(fn: Callable[..., Any]) -> tuple[str, list[ast.stmt]]:
     """The file or cell where a piece is written, and its definition with what it uses of there."""
-    codes = checking.codes_of(fn)
+    codes = telling.codes_of(fn)
     lines = linecache.getlines(codes[0].co_filename) if codes else []
     try:
         body = ast.parse("".join(lines)).body
