@@ -6,7 +6,8 @@ Files are made by Python and by codec.js from the same samples, at four rates: o
 silence and noise, of 6 ms, 10 s and 14 s. Then both decode Python's file of 1 kbit/s, with the
 weights as they are and with the decoder at 8 bits. codec.js runs in a Chromium without a window,
 from a file and from a server; `--plain` denies it WebAssembly. Times are sums over all clips, and
-Python computes with one thread.
+Python computes with one thread. Last, the page itself (`codec.html`): the longest task on its main
+thread while a word is chosen, one of its integers changed, and the same with a minute of speech.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,12 +180,53 @@ def apart_db(clip: Clip, found: dict[str, Any], codec: Codec) -> float:
     return float((mels[0] - mels[1]).abs().mean())
 
 
+def page_tasks(browser: Any, address: str, recording: Path) -> Iterator[tuple[str, float, float]]:
+    """What is done in the codec's page, and its main thread's longest task meanwhile, in ms: by the
+    processor's time and by the clock, which on a busy machine is longer."""
+    page = browser.new_page()
+    page.set_default_timeout(600_000)
+    chosen = """(label) => !document.getElementById('c-coded').hidden &&
+        document.querySelector('#c-versions [aria-checked=true] b').textContent === label"""
+
+    def word() -> None:
+        page.get_by_role("button", name="Hello world").click()
+        page.get_by_text("Hello world: ").wait_for()
+
+    def change() -> None:
+        page.focus(".c-cell[tabindex='0']")
+        page.keyboard.press("+")
+        page.wait_for_function(chosen, arg="Changed")
+
+    def minute() -> None:
+        page.set_input_files("#c-file", recording)
+        page.get_by_text(f"{recording.name}: ").wait_for()
+
+    steps: dict[str, Callable[[], object]] = {
+        "the page opens": lambda: page.goto(address),
+        "a word": word,
+        "one of its integers changed": change,
+        "a minute of speech": minute,
+        "one of its integers changed again": change,
+    }
+    for name, step in steps.items():
+        browser.start_tracing(page=page, categories=["disabled-by-default-devtools.timeline"])
+        step()
+        page.wait_for_timeout(1000)
+        events = json.loads(browser.stop_tracing())["traceEvents"]
+        main = [e["tid"] for e in events if e.get("args", {}).get("name") == "CrRendererMain"]
+        tasks = [e for e in events if e["name"] == "RunTask" and e["tid"] in main]
+        longest = max(tasks, key=lambda e: e.get("tdur", 0))
+        yield name, longest["tdur"] / 1000, longest["dur"] / 1000
+    page.close()
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=80)
     parser.add_argument("--plain", action="store_true", help="without WebAssembly")
     options = parser.parse_args(arguments)
     sys.path[:0] = [str(WEB), str(ROOT / "tests")]
+    import codec_page
     from _lab import chromium
     from export import export
     from playwright.sync_api import sync_playwright
@@ -213,6 +255,18 @@ def main(arguments: list[str] | None = None) -> int:
                     print(
                         f"  {work}: {mine / seconds:.3f} s for a second, Python "
                         f"{python[work] / seconds:.3f}, ratio {mine / python[work]:.2f}"
+                    )
+            voices = [x for clip, x in sounds(80) if "/" in clip]
+            audio.save(folder / "minute.wav", torch.cat(voices)[:950_000], codec.sample_rate)
+            body, *_ = codec_page.write(WEIGHTS, ROOT / "data", folder)
+            shell = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">'
+            (folder / "codec.html").write_text(shell + body, encoding="utf-8")
+            for place in (folder.as_uri(), address):
+                found = page_tasks(browser, f"{place}/codec.html", folder / "minute.wav")
+                for what, processor, clock in found:
+                    print(
+                        f"{place.partition(':')[0]}, {what}: longest task {processor:.0f} ms of "
+                        f"the processor, {clock:.0f} by the clock"
                     )
     return 0
 

@@ -145,15 +145,33 @@ def test_a_wav_file_is_compressed_edited_with_keys_and_opened_in_python(page, co
     )
 
 
-def test_two_words_are_joined(page, codec):
+def test_two_words_exchange_columns_with_keys_and_undo_gives_both_back(page, codec):
     page.get_by_role("button", name="yes").click()
     wait_heard(page, "1 kbit/s")
     page.locator(".c-column").nth(12).locator(".c-cell").first.click()
     page.select_option("#c-other", label="no")
-    page.get_by_role("button", name="Go on with the word").click()
+    yes, heard = page.evaluate(SHOWN), page.locator(".c-version").count()
+    page.focus(".c-cell[tabindex='0']")
+    page.keyboard.press("r")  # all from here on
     wait_heard(page, "Changed")
-    codes, _, _ = codec.from_bytes(saved(page))
-    assert columns(codes) == page.evaluate(SHOWN)
+    joined = page.evaluate(SHOWN)
+    assert joined[:12] == yes[:12] and joined[12:] != yes[12:]
+    assert columns(codec.from_bytes(saved(page))[0]) == joined
+    page.get_by_role("radio", name="“no”, changed").click()
+    wait_heard(page, "“no”, changed")
+    other = page.evaluate(SHOWN)
+    assert [column[0] for column in other[12:]] == [column[0] for column in yes[12:]]
+    page.focus(".c-cell[tabindex='0']")
+    page.keyboard.press("x")  # this column goes back, from the other one's side
+    page.wait_for_function(f"(one) => ({SHOWN})()[12][0] === one", arg=joined[12][0])
+    page.get_by_role("radio", name="Changed").first.click()
+    wait_heard(page, "Changed")
+    assert page.evaluate(SHOWN)[12][0] == yes[12][0]
+    for _ in range(2):
+        page.get_by_role("button", name="Undo").click()
+    wait_heard(page, "1 kbit/s")
+    assert page.evaluate(SHOWN) == yes and page.locator(".c-version").count() == heard
+    assert page.get_by_role("button", name="Undo").is_disabled()
 
 
 def test_a_link_says_its_word(page, site, codec, word):
@@ -211,8 +229,13 @@ def test_the_microphone_is_recorded_compressed_and_opened_in_python(browser, sit
             page.get_by_text(re.compile(r"Recording: (0\.[5-9]|[1-9])")).wait_for()
             page.click("#c-record")
             wait_heard(page, "1 kbit/s")
-            codes, length, gain_db = codec.from_bytes(saved(page))
-            sound = codec.decode(codes, length, gain_db).numpy()
+            data = saved(page)
+            page.focus("#c-seek")
+            page.keyboard.press("1")
+            own, rate = soundfile.read(io.BytesIO(saved(page, "#c-wav")), dtype="float32")
+    assert rate == RATE and codec.compress(torch.from_numpy(own), 1.0) == data
+    codes, length, gain_db = codec.from_bytes(data)
+    sound = codec.decode(codes, length, gain_db).numpy()
     assert length > 0.4 * RATE
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(length)))
     assert spectrum.argmax() * RATE / length == pytest.approx(500, abs=30)

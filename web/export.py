@@ -8,13 +8,15 @@ with the same bytes in base64, because a page opened from a disk may load script
 
 Only the large matrices of the decoder's network are rounded, each row to whole multiples of a step
 of its own: the codes of a sound do not depend on the decoder, so they stay what the Python package
-finds. The linear map beside the network is small, and a third of what rounding all changes.
+finds. In the first and the last layer, whose errors weigh most, each `RUN` numbers have a step of
+their own. The linear map beside the network is small, and a third of what rounding all changes.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import math
 import sys
 from pathlib import Path
 
@@ -28,6 +30,8 @@ from vqlab.files import load_tensors
 KERNEL = Path(__file__).with_name("kernel.wasm")
 ROUNDED = 10_000
 """Numbers from which a matrix of the decoder is rounded; smaller ones are not worth it."""
+RUN = 32
+"""Numbers that share a step in the first and the last layer."""
 
 
 def parts(path: Path, *, bits: int = 8) -> dict[str, bytes]:
@@ -43,19 +47,24 @@ def parts(path: Path, *, bits: int = 8) -> dict[str, bytes]:
     tensors = {name: t.contiguous() for name, t in tensors.items() if t.dtype != torch.bool}
     voice = {name: t for name, t in tensors.items() if name.startswith("encoder.")}
     sound = {name: t for name, t in tensors.items() if name not in voice}
-    if bits == 8:
-        for name, tensor in list(sound.items()):
-            if name.startswith("decoder.network.") and tensor.numel() >= ROUNDED:
-                sound |= rounded(name, tensor)
+    network = [name for name in sound if name.startswith("decoder.network.")]
+    layers = sorted({int(name.split(".")[2]) for name in network})
+    for name in network if bits == 8 else []:
+        tensor = sound[name]
+        outer = int(name.split(".")[2]) in (layers[0], layers[-1])
+        if tensor.numel() >= ROUNDED:
+            sound |= rounded(
+                name, tensor, math.gcd(RUN, tensor.numel()) if outer else tensor[0].numel()
+            )
     about = {"codec": metadata["codec"], "identity": codec.identity().hex()}
     return {"sound": save(sound, about), "voice": save(voice, about)}
 
 
-def rounded(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """A matrix (rows, …) as int8, and the steps (rows,) by which its rows are multiplied."""
-    rows = tensor.float().flatten(1)
-    step = rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-12) / 127
-    whole = (rows / step).round().to(torch.int8).reshape(tensor.shape)
+def rounded(name: str, tensor: Tensor, run: int) -> dict[str, Tensor]:
+    """A matrix as int8, and its steps: each `run` numbers in order are multiples of one of them."""
+    runs = tensor.float().reshape(-1, run)
+    step = runs.abs().amax(dim=1, keepdim=True).clamp(min=1e-12) / 127
+    whole = (runs / step).round().to(torch.int8).reshape(tensor.shape)
     return {name: whole, f"{name}.step": step[:, 0].contiguous()}
 
 

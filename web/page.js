@@ -47,7 +47,7 @@ function vqlabWork(vqlab) {
 
 (() => {
   const $ = (id) => document.getElementById(`c-${id}`);
-  const RATE = +$("rest").dataset.rate, RATES = [0.5, 1, 1.5], LONGEST = 60; // Hz, kbit/s, seconds
+  const RATE = +$("rest").dataset.rate, RATES = [0.5, 1, 1.5], LONGEST = 60, MANY = 500; // Hz, kbit/s, seconds, bytes
   const { loudest, unpack, overhead } = vqlabCodec();
   const here = new URL("codec/", location.href).href;
 
@@ -179,7 +179,7 @@ function vqlabWork(vqlab) {
   }
   function draw() {
     const at = now(), all = seconds(), column = codec ? Math.floor(at * RATE / codec.hop) : -1;
-    $("rest").style.setProperty("--at", at / all);
+    $("versions").style.setProperty("--at", at / all); // not higher up: all below is styled anew
     Object.assign($("seek"), { max: all, value: at });
     $("clock").textContent = `${at.toFixed(2)} / ${all.toFixed(2)} s`;
     const before = $("grid").querySelector("[data-now]"), next = $("grid").children[column];
@@ -315,7 +315,7 @@ function vqlabWork(vqlab) {
       halt();
       position = 0;
       name = title;
-      history.length = 0;
+      past = [];
       await work(() => mine === turn);
     } catch (error) {
       if (mine === turn) say(error.message);
@@ -420,8 +420,11 @@ function vqlabWork(vqlab) {
     for (let c = 0; c < buffer.numberOfChannels; c++) {
       buffer.getChannelData(c).forEach((x, i) => { out[i] += x / buffer.numberOfChannels; });
     }
-    return out;
+    return whole(out);
   }
+  const of16 = (x) => Math.max(-32768, Math.min(32767, Math.round(32768 * x)));
+  /** Samples of 16 bits: what is coded is then what “Save as WAV” writes, and Python makes the same file of it. */
+  const whole = (samples) => samples.map((x) => of16(x) / 32768);
   function open(file) {
     if (!file) return;
     show(file.name, async (current) => {
@@ -483,7 +486,7 @@ function vqlabWork(vqlab) {
           source.start();
           const made = await offline.startRendering();
           await own.close();
-          await code(made.getChannelData(0).slice(), current);
+          await code(whole(made.getChannelData(0)), current);
         });
       },
     };
@@ -492,42 +495,56 @@ function vqlabWork(vqlab) {
 
   // The integers -----------------------------------------------------------------------------
 
-  const history = []; // files before each change
+  let past = []; // {versions, chosen} before each change
   let cell = { p: 0, stage: 0 }, changes = 0;
-  const current = () => versions[chosen]?.file;
 
   function showFile() {
-    const file = current();
+    const { file, label } = versions[chosen] || {};
     $("coded").hidden = !file;
     if (!file) return;
-    const { columns, quality } = file, before = history[0]?.columns;
+    document.querySelector("[data-do=undo]").disabled = !past.length;
+    const { columns, quality } = file;
     const many = columns.reduce((sum, column) => sum + column.length, 0);
     $("about").textContent = `${many} integers in ${columns.length} columns, one for each ` +
-      `${(1000 * codec.hop / RATE).toFixed(0)} ms (version “${versions[chosen].label}”, quality ${quality} of 255). Each is the number of a vector ` +
+      `${(1000 * codec.hop / RATE).toFixed(0)} ms (version “${label}”, quality ${quality} of 255). Each is the number of a vector ` +
       `in a codebook of ${codec.sizes[0]}; those of a column are added up.`;
-    $("grid").replaceChildren(...columns.map((column, p) => {
+    $("grid").replaceChildren(...columns.map(() => {
       const row = make("div", "c-column");
       row.setAttribute("role", "row");
-      column.forEach((number, stage) => {
-        const one = make("div", "c-cell", String(number));
-        one.setAttribute("role", "gridcell");
-        one.setAttribute("aria-label", `${(p * codec.hop / RATE).toFixed(2)} s, stage ${stage + 1}: ${number}`);
-        one.style.setProperty("--code", number);
-        if (versions[chosen].label === "Changed" && before && before[p]?.[stage] !== number) one.dataset.changed = "";
-        one.tabIndex = -1;
-        Object.assign(one.dataset, { p, stage });
-        row.append(one);
-      });
       return row;
     }));
+    fill(versions[chosen]);
     pick(Math.min(cell.p, columns.length - 1), cell.stage, false);
     showBytes();
     draw();
   }
+  /** The cells of column `p`, which are made when they are first needed. */
+  function cells(p) {
+    const row = $("grid").children[p], { file: { columns }, before } = versions[chosen];
+    if (!row.firstChild) {
+      row.append(...Array.from(columns[p], (number, stage) => {
+        const one = make("div", "c-cell", String(number), { tabIndex: -1 });
+        one.setAttribute("role", "gridcell");
+        one.setAttribute("aria-label", `${(p * codec.hop / RATE).toFixed(2)} s, stage ${stage + 1}: ${number}`);
+        one.style.setProperty("--code", number);
+        if (before && before[p]?.[stage] !== number) one.dataset.changed = "";
+        Object.assign(one.dataset, { p, stage });
+        return one;
+      }));
+    }
+    return row.children;
+  }
+  /** All cells, a hundred columns at a time: a minute of sound has 1,500, and the page stays awake. */
+  async function fill(shown) {
+    for (let p = 0; p < shown.file.columns.length && shown === versions[chosen]; p++) {
+      cells(p);
+      if (p % 100 === 99) await new Promise((done) => setTimeout(done));
+    }
+  }
   function pick(p, stage, focus = true) {
-    const { columns } = current();
+    const { columns } = versions[chosen].file;
     cell = { p, stage: Math.min(stage, columns[p].length - 1) };
-    const old = $("grid").querySelector("[aria-selected=true]"), next = $("grid").children[p].children[cell.stage];
+    const old = $("grid").querySelector("[aria-selected=true]"), next = cells(p)[cell.stage];
     if (old) {
       old.setAttribute("aria-selected", "false");
       old.tabIndex = -1;
@@ -544,52 +561,70 @@ function vqlabWork(vqlab) {
       `${(p * codec.hop / RATE).toFixed(2)} s.`;
   }
 
-  /** Make a new file of the chosen one by `edit(columns)`, show and play it as "Changed". */
-  async function change(edit) {
-    const file = current(), mine = ++changes, shown = turn;
-    const columns = edit(file.columns.map((column) => column.slice()));
-    const grown = columns.length !== file.columns.length;
-    history.push(file);
-    const { bytes, ...next } = await ask("change", { ...file, columns, samples: grown ? columns.length * codec.hop : file.samples });
-    await become(next, bytes, () => mine === changes && shown === turn);
+  /** Write and decode new columns of versions; show them beside the others, and play the first. */
+  async function change(...edits) { // [version, its new columns]; a version keeps the label of its first change
+    const mine = ++changes, shown = turn, made = [];
+    for (const [{ label, file, before }, columns] of edits) {
+      const samples = columns.length === file.columns.length ? file.samples : columns.length * codec.hop;
+      const { bytes, ...next } = await ask("change", { ...file, columns, samples });
+      const note = `${bytes.length} bytes, ${kbps(bytes, samples)} kbit/s`, sound = await ask("decode", next);
+      made.push({ label: before ? label : "Changed", note, file: next, bytes, samples: sound, before: before || file.columns });
+    }
+    if (mine !== changes || shown !== turn) return; // another change has come in between
+    past = [...past.slice(-19), { versions, chosen }];
+    const kept = versions.map((version) => made.find(({ label }) => label === version.label) || version);
+    await present([...kept, ...made.filter((version) => !kept.includes(version))], made[0].label);
   }
-  async function become(file, bytes, still) {
-    const samples = await ask("decode", file);
-    if (!still()) return;
-    const changed = { label: "Changed", note: `${bytes.length} bytes, ${kbps(bytes, file.samples)} kbit/s`, file, bytes, samples };
+  async function present(list, label) {
     const inGrid = $("grid").contains(document.activeElement);
-    await setVersions([...versions.filter(({ label }) => label !== "Changed"), changed], "Changed");
-    document.querySelector("[data-do=undo]").disabled = !history.length;
-    if (inGrid) pick(cell.p, cell.stage);
+    await setVersions(list, label);
+    if (inGrid && versions[chosen].file) pick(Math.min(cell.p, versions[chosen].file.columns.length - 1), cell.stage);
     if (!sources.length) {
       position = Math.max(0, cell.p * codec.hop / RATE - 0.3);
       await play();
     }
   }
-  const set = (number) => change((columns) => {
+  const edit = (make) => change([versions[chosen], make(versions[chosen].file.columns.map((column) => column.slice()))]);
+  const set = (number) => edit((columns) => {
     const size = codec.sizes[cell.stage];
     columns[cell.p][cell.stage] = ((Math.round(number) || 0) % size + size) % size;
     return columns;
   });
+  const shownCode = () => versions[chosen].file.columns[cell.p][cell.stage];
+
+  /** The word to exchange with: as an exchange before has left it, or as it is bundled. */
+  async function partner() {
+    const { value, selectedOptions: [{ label: word }] } = $("other"), label = `“${word}”, changed`;
+    if (versions[chosen].label === label) return versions.find((version) => version.label === "Changed");
+    const there = versions.find((version) => version.label === label);
+    if (there) return there;
+    const { files } = await clip(value), [, data] = files[Math.min(1, files.length - 1)];
+    const file = await ask("read", { data });
+    return { label, file, before: file.columns };
+  }
+  /** Columns `cell.p` up to `end` of the chosen version and of the other word change places. */
+  async function exchange(end) {
+    const mine = versions[chosen], other = await partner(), p = cell.p;
+    const [a, b] = [mine, other].map(({ file }) => file.columns);
+    if (p >= b.length) throw new Error(`${other.label.split(",")[0]} has only ${b.length} columns: choose an earlier one.`);
+    const mixed = (x, y) => [...x.slice(0, p), ...y.slice(p, end), ...x.slice(end)];
+    await change([mine, mixed(a, b)], [other, mixed(b, a)]);
+  }
   const deeds = {
-    lower: () => set(current().columns[cell.p][cell.stage] - 1),
-    higher: () => set(current().columns[cell.p][cell.stage] + 1),
+    lower: () => set(shownCode() - 1),
+    higher: () => set(shownCode() + 1),
     other: () => set(Math.random() * codec.sizes[cell.stage]),
-    hold: () => change((columns) => columns.flatMap((column, p) => p === cell.p ? [column, column] : [column])),
-    async splice() {
-      const { files } = await clip($("other").value), middle = files[Math.min(1, files.length - 1)];
-      const { columns: theirs } = await ask("read", { data: middle[1] });
-      await change((columns) => [...columns.slice(0, cell.p), ...theirs.slice(Math.min(cell.p, theirs.length - 1))]);
-    },
+    hold: () => edit((columns) => columns.flatMap((column, p) => p === cell.p ? [column, column] : [column])),
+    swap: () => exchange(cell.p + 1),
+    rest: () => exchange(Infinity),
     async undo() {
-      const file = history.pop(), mine = ++changes, shown = turn;
-      if (!file) return;
-      const { bytes, ...same } = await ask("change", file);
-      await become(same, bytes, () => mine === changes && shown === turn);
+      changes++;
+      const before = past.pop();
+      if (before) await present(before.versions, before.versions[before.chosen].label);
     },
   };
   const run = (deed) => deed().catch((error) => say(error.message));
-  $("edit").addEventListener("click", ({ target }) => {
+  $("grid").parentElement.addEventListener("click", ({ target }) => {
     if (target.dataset.do) run(deeds[target.dataset.do]);
   });
   $("code").addEventListener("change", () => run(() => set(+$("code").value)));
@@ -597,10 +632,10 @@ function vqlabWork(vqlab) {
     if (target.dataset.p) pick(+target.dataset.p, +target.dataset.stage);
   });
   $("grid").addEventListener("keydown", (event) => {
-    const { columns } = current(), { p, stage } = cell;
+    const { columns } = versions[chosen].file, { p, stage } = cell;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const moves = { ArrowLeft: [p - 1, stage], ArrowRight: [p + 1, stage], ArrowUp: [p, stage - 1], ArrowDown: [p, stage + 1], Home: [0, stage], End: [columns.length - 1, stage] };
-    const keys = { "+": "higher", "-": "lower", h: "hold", u: "undo" };
+    const keys = { "+": "higher", "-": "lower", h: "hold", x: "swap", r: "rest", u: "undo" };
     if (moves[event.key]) {
       const [to, depth] = moves[event.key];
       pick(Math.min(Math.max(to, 0), columns.length - 1), Math.max(depth, 0));
@@ -631,23 +666,24 @@ function vqlabWork(vqlab) {
     const { bytes, file } = versions[chosen], list = [];
     $("size").textContent = `${bytes.length} bytes, ${kbps(bytes, file.samples)} kbit/s with everything. As 16-bit samples ` +
       `the sound takes ${(2 * file.samples).toLocaleString("en")} bytes.`;
+    const add = (text, which, what, colour) => {
+      const one = make("span", "c-hex", text, { tabIndex: list.length ? -1 : 0 });
+      one.setAttribute("role", "option");
+      one.setAttribute("aria-label", `${which}, ${text}: ${what}`);
+      one.setAttribute("aria-selected", "false");
+      one.style.setProperty("--kind", colour);
+      one.onmouseenter = one.onfocus = () => { $("byte").textContent = `${which} of ${bytes.length}: ${what}.`; };
+      list.push(one);
+    };
     for (const [from, to, colour, what] of fields(bytes)) {
-      for (let i = from; i < to; i++) {
-        const one = make("span", "c-hex", bytes[i].toString(16).padStart(2, "0"));
-        one.setAttribute("role", "option");
-        one.setAttribute("aria-label", `byte ${i + 1}, ${one.textContent}: ${what}`);
-        one.setAttribute("aria-selected", "false");
-        one.style.setProperty("--kind", colour);
-        one.tabIndex = i ? -1 : 0;
-        one.onmouseenter = one.onfocus = () => { $("byte").textContent = `Byte ${i + 1} of ${bytes.length}: ${what}.`; };
-        list.push(one);
-      }
+      const shown = Math.min(to, from + MANY); // of a long sound, these are enough to see
+      for (let i = from; i < shown; i++) add(bytes[i].toString(16).padStart(2, "0"), `Byte ${i + 1}`, what, colour);
+      if (shown < to) add(`… and ${to - shown} more`, `Bytes ${shown + 1} to ${to}`, what, colour);
     }
     $("bytes").replaceChildren(...list);
-    const base = (name || "word").replace(/\.[a-z0-9]+$/i, "").replace(/[^\w-]+/g, "_");
-    link($("save"), new Blob([bytes]), `${base}.vql`);
-    link($("wav"), new Blob([wavOf(versions[chosen].samples)], { type: "audio/wav" }), `${base}.wav`);
+    link($("save"), new Blob([bytes]), `${base()}.vql`);
   }
+  const base = () => (name || "word").replace(/\.[a-z0-9]+$/i, "").replace(/[^\w-]+/g, "_");
   function link(node, blob, file) {
     if (node.href.startsWith("blob:")) URL.revokeObjectURL(node.href);
     Object.assign(node, { href: URL.createObjectURL(blob), download: file });
@@ -662,6 +698,10 @@ function vqlabWork(vqlab) {
     next.focus();
   });
 
+  $("wav").addEventListener("click", () => { // before the browser follows the link
+    const { samples, label } = versions[chosen];
+    link($("wav"), new Blob([wavOf(samples)], { type: "audio/wav" }), `${base()} ${label}.wav`);
+  });
   /** A WAV file of 16 bits. */
   function wavOf(samples) {
     const view = new DataView(new ArrayBuffer(44 + 2 * samples.length));
@@ -671,7 +711,7 @@ function vqlabWork(vqlab) {
     word(36, "data");
     [[4, 36 + 2 * samples.length], [16, 16], [24, RATE], [28, 2 * RATE], [40, 2 * samples.length]].forEach(([at, x]) => view.setUint32(at, x, true));
     [[20, 1], [22, 1], [32, 2], [34, 16]].forEach(([at, x]) => view.setUint16(at, x, true));
-    samples.forEach((x, i) => view.setInt16(44 + 2 * i, Math.max(-32768, Math.min(32767, Math.round(32768 * x))), true));
+    samples.forEach((x, i) => view.setInt16(44 + 2 * i, of16(x), true));
     return view.buffer;
   }
 
