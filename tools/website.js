@@ -45,6 +45,11 @@
     });
   }
 
+  // What is wider than the page can be scrolled with the keyboard too.
+  for (const wide of document.querySelectorAll("pre, .outputs, .wide, math[display=block]")) {
+    if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+  }
+
   // Search: search-index.js is loaded when somebody first searches.
   const plain = (text) => text.toLowerCase().normalize("NFD").replace(/[\u0300-\u036f]/g, "");
 

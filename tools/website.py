@@ -175,6 +175,7 @@ class Site:
 
 def code_styles() -> str:
     light = HtmlFormatter(style="default", cssclass="code").get_style_defs(".code")
+    light += "\n.code .ow { color: #8015c8 }"  # the style's own is too pale on our panels
     dark = HtmlFormatter(style="github-dark", cssclass="code").get_style_defs(".code")
     return f"\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
 
