@@ -68,8 +68,8 @@ class Training:
 
     def versions(self) -> dict[str, nn.Module]:
         """The codecs kept so far, such as "2 min"; her own `load_codec` reads them."""
-        codec = own()
-        found = {f"{m} min": where().with_suffix(f".{m}min.npz") for m in LEGS}
+        codec, kept = own(), self.state.get("versions", [])
+        found = {f"{m:g} min": where().with_suffix(f".{m:g}min.npz") for m in kept}
         return {name: codec.load_codec(path) for name, path in found.items() if path.exists()}
 
     def __repr__(self) -> str:
