@@ -8,6 +8,7 @@ import subprocess
 import sys
 from fractions import Fraction
 
+import nbformat
 import numpy as np
 import pytest
 import soundfile
@@ -15,6 +16,7 @@ import torch
 from _support import HANG, ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nbclient import NotebookClient
 
 import vqlab
 from vqlab import audio, edit, listen, widgets
@@ -562,3 +564,25 @@ def test_there_is_a_picture_for_every_length():
         slider.n_fft = 500
     with pytest.raises(ValueError, match="seconds|10 s"):
         widgets.trade_off(tone(seconds=11))
+
+
+# knobs
+
+KNOBS = """\
+from ipywidgets import IntSlider
+from IPython.display import HTML
+from vqlab import widgets
+n = IntSlider(2, 1, 9)
+widgets.knobs(lambda n: HTML(f"<p>{n * n}</p>"), n=n)
+"""
+
+
+def test_knobs_show_an_output_of_the_cell_which_a_program_can_run_and_a_file_can_keep():
+    cells = [nbformat.v4.new_code_cell(source) for source in (KNOBS, "n.value = 5")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    client = NotebookClient(notebook, timeout=HANG, startup_timeout=HANG, kernel_name="python3")
+    client.execute(cwd=ROOT)
+    shown = [out.data["text/html"] for out in cells[0].outputs if "text/html" in out.data]
+    assert shown == ["<p>25</p>"]  # which the second cell has replaced where it stood
+    models = {state["_model_name"] for state in client.widget_state.values()}
+    assert "IntSliderModel" in models and "OutputModel" not in models  # the one that is waited for

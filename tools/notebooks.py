@@ -21,7 +21,6 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
-from nbclient.output_widget import OutputWidget
 from nbformat import NotebookNode
 
 from vqlab.files import write_whole
@@ -110,17 +109,6 @@ def seconds_allowed(path: Path) -> float:
     return SECONDS.get(path.name[:2], 90.0)
 
 
-class QuietOutput(OutputWidget):
-    """nbclient's stand-in for the Output widget of `interact`, without its answers to the kernel.
-
-    An answer goes out on the socket on which another task waits for the kernel's reply; now and
-    then that task misses the reply and sits there until the time is up.
-    """
-
-    def sync_state(self) -> None:
-        pass
-
-
 def execute(path: Path, **environment: str) -> tuple[NotebookNode, float]:
     """Run a notebook from a fresh kernel in its own folder; return it and its processor's seconds.
 
@@ -141,7 +129,6 @@ def execute(path: Path, **environment: str) -> tuple[NotebookNode, float]:
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
     )
-    client.widget_registry["@jupyter-widgets/output"]["OutputModel"] = QuietOutput
     start = os.times()
     # Several threads would add in another order, with other last digits; a training of the
     # learner's own would go on after the notebook.
