@@ -267,6 +267,24 @@ gaussian = Exercise(
             "in the KL log σ² is taken off, not added.",
         ),
         (_with(kl=lambda m, v: 0.5 * (v.exp() - 1 - v)), "μ² is missing in the KL."),
+        (_with(kl=lambda m, v: 0.5 * (m**2 + v.exp() - 1)), "log σ² is missing in the KL."),
+        (_with(kl=lambda m, v: 0.5 * (m**2 - 1 - v)), "σ² is missing in the KL."),
+        (
+            _with(kl=lambda m, v: 0.5 * (m**2 + v.exp() + 1 - v)),
+            "in the KL 1 is taken off, not added: it is 0 where σ is 1 and the mean 0.",
+        ),
+        (
+            _with(kl=lambda m, v: 0.5 * (m**2 - v.exp() - 1 - v)),
+            "in the KL σ² is added, not taken off.",
+        ),
+        (
+            _with(draw=lambda m, v: m + _sigma(v)),
+            "the noise is missing: σ is multiplied with a draw from `torch.randn_like(mean)`.",
+        ),
+        (
+            _with(draw=lambda m, v: _sigma(v) * torch.randn_like(m)),
+            "the mean is missing: z = mean + σ · noise.",
+        ),
         (
             _with(kl=lambda m, v: 0.5 * (m + v.exp() - 1 - v)),
             "in the KL the mean is squared.",
@@ -386,6 +404,13 @@ vae_loss = Exercise(
             "the KL is *added*: the loss is the negative ELBO, in which it is taken off.",
         ),
         (lambda o, x, kl, b: _loss(o, x, 0 * kl, b), "the KL is missing."),
+        (lambda o, x, kl, b: _loss(x, x, kl, b), "the squared error is missing."),
+        (_lossy(distance=lambda error: error), "the error is not squared."),
+        (
+            lambda o, x, kl, b: _loss(o, 0 * x, kl, b),
+            "the error is that of `output` from `x`: take the difference.",
+        ),
+        (lambda o, x, kl, b: _loss(o, -x, kl, b), "the error is a difference, not a sum."),
         (
             _lossy(distance=torch.abs),
             "this is the absolute error; the Gaussian decoder asks for the squared one.",

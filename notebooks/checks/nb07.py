@@ -109,6 +109,42 @@ bits_back = Exercise(
             "the prior is N(0, 1): in log p stands z², not (z − mean)².",
         ),
         (
+            lambda z, m, v: _bits(0.5 * z**2 - 0.5 * (v - (z - m) ** 2 / v.exp())),
+            "in log q both parts have the sign −½: −½ (log σ² + (z − mean)² / σ²).",
+        ),
+        (
+            lambda z, m, v: _bits(0.5 * z**2 - 0.5 * (v + (z - m) ** 2 * v.exp())),
+            "in log q the square is *divided* by σ².",
+        ),
+        (
+            lambda z, m, v: _bits(0.5 * z**2 - 0.5 * v),
+            "in log q the part with (z − mean)² is missing.",
+        ),
+        (
+            lambda z, m, v: _bits(0.5 * z**2 - 0.5 * (v + z**2 / v.exp())),
+            "in log q stands the distance from the mean, (z − mean)².",
+        ),
+        (
+            lambda z, m, v: _bits(0.5 * z**2 - 0.5 * (v + (z - m) / v.exp())),
+            "in log q the distance (z − mean) is squared.",
+        ),
+        (
+            lambda z, m, v: _bits(0.5 * z - 0.5 * (v + (z - m) ** 2 / v.exp())),
+            "in log p stands the *square* of z.",
+        ),
+        (
+            lambda z, m, v: _bits(z**2 - (v + (z - m) ** 2 / v.exp())),
+            "the factor ½ of both densities is missing.",
+        ),
+        (
+            lambda z, m, v: _bits(-0.5 * (v + (z - m) ** 2 / v.exp())),
+            "this is log q alone; log p is missing.",
+        ),
+        (
+            lambda z, m, v: _bits(-0.5 * z**2 - 0.5 * (v + (z - m) ** 2 / v.exp())),
+            "log p is taken off, not added: log q − log p.",
+        ),
+        (
             lambda z, m, v: _nats(z, m, v).flatten(1).mean(dim=1) / math.log(2),
             "every number of every position is sent: take the sum, not the mean.",
         ),
