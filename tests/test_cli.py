@@ -161,7 +161,7 @@ def test_info_says_what_a_file_holds(tmp_path, model, capsys):
     assert vqlab("info", tmp_path / "in.vql") == 0
     assert "made with other weights" in capsys.readouterr().out
     assert vqlab("info", tmp_path / "in.vql", "--model", "speech") == 0
-    assert "made with other weights than 'speech'" in capsys.readouterr().out
+    assert "made with other weights" in capsys.readouterr().out
     assert vqlab("info", model) == 0
     assert '"codebook_size": 32' in capsys.readouterr().out
 

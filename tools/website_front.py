@@ -44,7 +44,7 @@ PATHS = [
 
 
 def front(pages: Sequence[Page], sounds: Sequence[Clip], codec: Codec, out: Path) -> str:
-    """The body of index.html in the site ``out``; `pages` are the notebooks', in order."""
+    """The body of index.html in the site `out`; `pages` are the notebooks', in order."""
     clip = next(clip for clip in sounds if clip.key == SHOWN)
     data = clip.files[1]
     seconds, whole = len(clip.samples) / codec.sample_rate, 2 * len(clip.samples)
@@ -72,7 +72,7 @@ def front(pages: Sequence[Page], sounds: Sequence[Clip], codec: Codec, out: Path
 
 
 def comparisons(pages: Sequence[Page], out: Path) -> str:
-    """Ten rows; the players are written into the folder ``comparisons``, and loaded when asked."""
+    """Ten rows; the players are written into the folder `comparisons`, and loaded when asked."""
     rows, largest = [], 0
     (out / "comparisons").mkdir()
     for k, (number, words, text) in enumerate(COMPARISONS):

@@ -85,10 +85,8 @@ def _summary(out: Path, grid: Grid) -> str:
         return f"{len(runs)} runs are in {out}; their test error: python -m vqlab evaluate {out}"
     reports = folders.reports_of(runs[0])
     best = min(report["validation_error"] for report in reports)
-    return (
-        f"Done after {reports[-1]['step']} steps; lowest validation error {best:.2f} dB; the codec "
-        f"is {runs[0] / 'codec.safetensors'}"
-    )
+    done = f"Done after {reports[-1]['step']} steps; lowest validation error {best:.2f} dB"
+    return f"{done}; the codec is {runs[0] / 'codec.safetensors'}"
 
 
 def _given(options: argparse.Namespace, *but: str) -> list[str]:
@@ -176,13 +174,12 @@ def decompress(options: argparse.Namespace) -> None:
     out = _output(options, ".wav")
     with source(options.input) as path:
         data = read(path)
-        packing.unpack(data)  # what is no packed file is said before anything about the result
+        packed = packing.unpack(data)  # what is none is said before anything about the result
         suffix = Path(out).suffix.lower() or ".wav"
         with result(out, suffix, read=options.input, force=options.force) as place:
             model = options.model or shipped.codec_of(data)
             seconds = shipped.decompress_to(data, place, model=model)
-    rate = shipped.load_pretrained(model).sample_rate
-    say(f"{out}: {seconds:.2f} s at {rate} Hz", result=out)
+    say(f"{out}: {seconds:.2f} s at {packed.sample_rate} Hz", result=out)
 
 
 def reconstruct(options: argparse.Namespace) -> None:
@@ -254,18 +251,14 @@ def info(options: argparse.Namespace) -> None:
     say(f"level     {packed.gain_db:+g} dB before coding, undone afterwards")
     say(f"quality   {packed.quality}")
     say(f"codes     {len(packed.payload)} bytes{_codes_per_stage(data, options.model)}")
-    say(f"weights   {packed.identity.hex()}")
-    say("checksum  right")
+    say(f"weights   {packed.identity.hex()}\nchecksum  right")
 
 
 def _codes_per_stage(data: bytes, model: str | None) -> str:
     try:
-        codec = shipped.load_pretrained(model or shipped.codec_of(data))
-    except ValueError as missing:
-        return f" ({missing})"
-    if packing.unpack(data).identity != codec.identity():
-        return f" (made with other weights than {model!r}: --model tells which, to look inside)"
-    codes, _, _ = codec.from_bytes(data)
+        codes, _, _ = shipped.load_pretrained(model or shipped.codec_of(data)).from_bytes(data)
+    except ValueError as error:
+        return f" ({error})"
     counts = [int((stage >= 0).sum()) for stage in codes[0]]
     used = " + ".join(str(count) for count in counts if count)
     return f", {sum(counts)} codes; stage by stage {used}"
