@@ -77,10 +77,11 @@ class Training:
         if not state:
             return "No training yet."
         kept = ", ".join(map(str, state["versions"])) or "none"
+        loss = f", loss {state['loss']:.3f}" if state["steps"] else ""  # none before the first step
         told = "Training runs" if self.running else f"Training is {state['ended'] or 'stopped'}"
         return (
             f"{told}: {state['minutes']:.1f} of {state['until']} minutes on "
-            f"{_whose(state['data'])}, {state['steps']} steps, loss {state['loss']:.3f}; "
+            f"{_whose(state['data'])}, {state['steps']} steps{loss}; "
             f"versions after minute: {kept}."
         )
 
