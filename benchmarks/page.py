@@ -1,6 +1,6 @@
 """The codec of the page (web/codec.js) beside the package: same bytes, same sound, how fast.
 
-    python benchmarks/page.py [--clips 80] [--plain]
+    python benchmarks/page.py [--clips 80] [--plain] [--firefox firefox-esr]
 
 Files are made by Python and by codec.js from the same samples, at four rates: of words, voices,
 silence and noise, of 6 ms, 10 s and 14 s. Then both decode Python's file of 1 kbit/s, with the
@@ -17,6 +17,7 @@ import base64
 import functools
 import http.server
 import json
+import queue
 import shutil
 import subprocess
 import sys
@@ -114,12 +115,15 @@ def prepare(
 
 
 def pages(folder: Path) -> None:
-    """Write pages that run codec.js over the clips: `fast.html`, and `plain.html` in plain JS."""
-    for name, plain in (("fast", "false"), ("plain", "true")):
+    """Write pages that run codec.js over the clips: `fast.html`, `plain.html` in plain JS, and
+    `sent.html`, which sends the result back to its server."""
+    send = "<script>fetch('result', {method: 'POST', body: self.vqlabResult})</script>"
+    for name, plain, last in (("fast", 0, ""), ("plain", 1, ""), ("sent", 0, send)):
         scripts = "".join(f'<script src="{s}"></script>' for s in ("codec.js", *MADE))
         (folder / f"{name}.html").write_text(
             '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">'
-            f'<script>self.vqlabPlain = {plain}</script>{scripts}<script src="runner.js"></script>',
+            f"<script>self.vqlabPlain = {plain}</script>{scripts}"
+            f'<script src="runner.js"></script>{last}',
             encoding="ascii",
         )
 
@@ -145,12 +149,33 @@ def in_browser(browser: Any, address: str) -> list[dict[str, Any]]:
     return json.loads(found)
 
 
+def in_firefox(program: str, folder: Path) -> list[dict[str, Any]]:
+    """What codec.js makes of the clips in a Firefox without a window, from a server."""
+    sent: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    with served(folder, sent) as address, tempfile.TemporaryDirectory() as profile:
+        command = [program, "--headless", "--no-remote", "--profile", profile]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        firefox = subprocess.Popen([*command, f"{address}/sent.html"], **quiet)
+        try:
+            return json.loads(sent.get(timeout=1200))
+        finally:
+            firefox.terminate()
+            firefox.wait()
+
+
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of a server of `folder`."""
+def served(folder: Path, sent: queue.SimpleQueue[bytes] | None = None) -> Iterator[str]:
+    """The address of a server of `folder`; what pages post is put into `sent`."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None: ...
+
+        def do_POST(self) -> None:
+            data = self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(204)
+            self.end_headers()
+            if sent is not None:
+                sent.put(data)
 
     handler = functools.partial(Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -220,10 +245,34 @@ def page_tasks(browser: Any, address: str, recording: Path) -> Iterator[tuple[st
     page.close()
 
 
+def report(
+    title: str,
+    clips: Sequence[Clip],
+    found: Sequence[dict[str, Any]],
+    codec: Codec,
+    python: dict[str, float],
+) -> None:
+    """Print how far what a browser made is from Python's, and the times of both."""
+    seconds = sum(len(clip.samples) for clip in clips) / codec.sample_rate
+    wrong = different(clips, found)
+    apart = [apart_db(*pair, codec) for pair in zip(clips, found, strict=True)]
+    print(
+        f"{title}: {len(wrong)} files differ {wrong or ''}; sound {np.mean(apart):.4f} dB apart, "
+        f"at most {max(apart):.4f}"
+    )
+    for work in ("encoding", "decoding"):
+        mine = sum(one[work] for one in found)
+        print(
+            f"  {work}: {mine / seconds:.3f} s for a second, Python "
+            f"{python[work] / seconds:.3f}, ratio {mine / python[work]:.2f}"
+        )
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=80)
     parser.add_argument("--plain", action="store_true", help="without WebAssembly")
+    parser.add_argument("--firefox", metavar="PROGRAM", help="run it in this Firefox, too")
     options = parser.parse_args(arguments)
     sys.path[:0] = [str(WEB), str(ROOT / "tests")]
     import codec_page
@@ -243,19 +292,17 @@ def main(arguments: list[str] | None = None) -> int:
         with served(folder) as address:
             for bits, place in ((16, folder.as_uri()), (16, address), (8, address)):
                 export(WEIGHTS, folder, bits=bits)
-                found = in_browser(browser, f"{place}/{page}")
-                wrong = different(clips, found)
-                apart = [apart_db(*pair, codec) for pair in zip(clips, found, strict=True)]
-                print(
-                    f"{place.partition(':')[0]}, decoder at {bits} bits: {len(wrong)} files differ "
-                    f"{wrong or ''}; sound {np.mean(apart):.4f} dB apart, at most {max(apart):.4f}"
+                report(
+                    f"{place.partition(':')[0]}, decoder at {bits} bits",
+                    clips,
+                    in_browser(browser, f"{place}/{page}"),
+                    codec,
+                    python,
                 )
-                for work in ("encoding", "decoding"):
-                    mine = sum(one[work] for one in found)
-                    print(
-                        f"  {work}: {mine / seconds:.3f} s for a second, Python "
-                        f"{python[work] / seconds:.3f}, ratio {mine / python[work]:.2f}"
-                    )
+            if options.firefox:
+                export(WEIGHTS, folder, bits=16)
+                found = in_firefox(options.firefox, folder)
+                report("Firefox, decoder at 16 bits", clips, found, codec, python)
             voices = [x for clip, x in sounds(80) if "/" in clip]
             audio.save(folder / "minute.wav", torch.cat(voices)[:950_000], codec.sample_rate)
             body, *_ = codec_page.write(WEIGHTS, ROOT / "data", folder)

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 from _lab import chromium, microphone, watched
-from _support import ROOT, script
+from _support import HANG, ROOT, script
 from PIL import Image
 
 from vqlab.codec import Codec
@@ -247,6 +247,7 @@ def test_without_webassembly_the_bytes_are_the_same(browser, site, codec, word):
     place = site / "plain.html"
     place.write_text(text.replace(" 'wasm-unsafe-eval'", ""), encoding="utf-8")
     with closing(browser.new_page()) as page:
+        page.set_default_timeout(1000 * HANG)
         page.goto(place.as_uri())
         page.set_input_files("#c-file", path)
         wait_heard(page, "1 kbit/s")
