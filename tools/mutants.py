@@ -254,7 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print every mistake and its answer")
     options = parser.parse_args(arguments)
     found = []
-    for name in options.pieces or lessons.pieces():
+    for name in options.pieces or mutants_tried.AGAIN:
         for change, text in edits(own_file.reference()[1][name].text):
             found.append(tried(name, text, change))
             if options.list:

@@ -409,6 +409,97 @@ def decompress(data, codec=None):
     return griffin_lim(magnitude)[0, :samples] * 10 ** (-gain / 40)
 
 
+# --- 12-attend ---
+
+
+def attend(query, key, value):
+    """(batch, heads, positions, size) three times -> each position's mean of `value` in its past"""
+    scores = query @ key.mT / math.sqrt(query.shape[-1])  # row: who looks; column: at whom
+    later = torch.ones_like(scores, dtype=torch.bool).triu(1)
+    return scores.masked_fill(later, -math.inf).softmax(dim=-1) @ value
+
+
+# --- 12-layer ---
+
+
+class PriorLayer(nn.Module):
+    """Adds what attention finds in the past, then what a small network makes of it."""
+
+    def __init__(self, width, heads=4, dropout=0.2):
+        super().__init__()
+        self.heads, self.dropout = heads, nn.Dropout(dropout)
+        self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.split, self.join = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.network = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, x):
+        """(batch, positions, width) -> the same shape"""
+        parts = self.split(self.norm_1(x)).unflatten(-1, (3, self.heads, -1))
+        found = attend(*parts.permute(2, 0, 3, 1, 4))  # (batch, heads, positions, width / heads)
+        x = x + self.dropout(self.join(found.transpose(1, 2).flatten(2)))
+        return x + self.dropout(self.network(self.norm_2(x)))
+
+
+# --- 12-prior ---
+
+
+class Prior(nn.Module):
+    """How probable codes are: position after position, and in each stage after stage."""
+
+    def __init__(self, words, positions, width=96, layers=3):
+        super().__init__()
+        self.word = nn.Embedding(words + 1, width)  # the last one: any word
+        self.place = nn.Embedding(positions, width)
+        self.code = nn.ModuleList([nn.Embedding(CODES, width) for _ in range(STAGES)])
+        self.layers = nn.Sequential(*[PriorLayer(width) for _ in range(layers)])
+        self.head = nn.ModuleList([nn.Linear(width, CODES) for _ in range(STAGES)])
+
+    def read(self, codes, word):
+        """(batch, STAGES, n), (batch,) -> what is known at 0 to n, (batch, n + 1, width)"""
+        past = sum(table(codes[:, stage]) for stage, table in enumerate(self.code))
+        x = F.pad(past, (0, 0, 1, 0))  # nothing before position 0; each sees the one before it
+        return self.layers(x + self.word(word)[:, None] + self.place.weight[: x.shape[1]])
+
+    def forward(self, codes, word):
+        """(batch, STAGES, positions), (batch,) -> ln p of each code given those before it"""
+        h, found = self.read(codes[..., :-1], word), []
+        for stage, (table, head) in enumerate(zip(self.code, self.head, strict=True)):
+            found.append(-F.cross_entropy(head(h).mT, codes[:, stage], reduction="none"))
+            h = h + table(codes[:, stage])  # the next stage knows this one
+        return torch.stack(found, dim=1)
+
+
+# --- 12-narrow ---
+
+
+def narrow(logits, temperature, top_p):
+    """(n, CODES) -> probabilities: cooled, and only the fewest codes that have top_p together."""
+    p, order = (logits / temperature).softmax(dim=-1).sort(dim=-1, descending=True)
+    p = p * (p.cumsum(dim=-1) - p < top_p)  # the code with which the sum reaches top_p stays
+    return torch.zeros_like(p).scatter(-1, order, p / p.sum(dim=-1, keepdim=True))
+
+
+# --- 12-draw ---
+
+
+@torch.no_grad()
+def draw(prior, word, temperature=1.0, top_p=0.9, guidance=1.0, start=None):
+    """Words (n,) -> new codes (n, STAGES, positions), one after the other, from `start` on."""
+    codes = torch.zeros(len(word), STAGES, 0, dtype=torch.int64) if start is None else start
+    word = torch.cat([word, torch.full_like(word, prior.word.num_embeddings - 1)])  # told, and not
+    while codes.shape[-1] < prior.place.num_embeddings:
+        h, column = prior.read(torch.cat([codes, codes]), word)[:, -1], []
+        for table, head in zip(prior.code, prior.head, strict=True):
+            told, untold = head(h).log_softmax(dim=-1).chunk(2)
+            p = narrow(untold + guidance * (told - untold), temperature, top_p)
+            column.append(torch.multinomial(p, 1)[:, 0])
+            h = h + table(column[-1]).repeat(2, 1)
+        codes = torch.cat([codes, torch.stack(column, dim=1)[..., None]], dim=-1)
+    return codes
+
+
 # --- command-line ---
 
 

@@ -26,10 +26,6 @@ from .exercise import Exercise, Verdict, value_of  # noqa: E402
 from .guesses import Answer, guess, reveal  # noqa: E402
 from .own_file import fill, pieces  # noqa: E402
 from .own_pieces import check, mine, own  # noqa: E402
-from .own_training import (  # noqa: E402
-    Training,
-    progress,
-    start_training,
-    trained,
-    training,
-)
+from .own_prior_training import trained_prior  # noqa: E402
+from .own_process import Training, start_training, training  # noqa: E402
+from .own_training import progress, trained  # noqa: E402

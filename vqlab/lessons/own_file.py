@@ -22,6 +22,9 @@ from typing import Any
 
 from ..files import bundled, write_whole
 
+PRIOR = "12-"
+"""Pieces whose names begin so are those of the prior, which no codec needs."""
+
 _HEADING = re.compile(r"^# --- ([\w-]+) ---(?: (yours|ours)(?: (\w+))?)?[ \t]*\n", re.MULTILINE)
 _BEFORE = "# An earlier version:"
 _BROKEN = "# This cannot be read by Python, so it rests as a comment:"
@@ -107,9 +110,9 @@ def put(name: str, source: str, whose: str = "yours") -> bool:
 
 
 def fill() -> list[str]:
-    """Fill what her file lacks with ours; the names of what was filled in."""
+    """Fill what her file lacks of the codec with ours; the names of what was filled in."""
     _, ours = reference()
-    lacking = [name for name in ours if name not in read()[1]]
+    lacking = [name for name in ours if not name.startswith(PRIOR) and name not in read()[1]]
     for name in lacking:
         put(name, ours[name].text, "ours")
     return lacking
