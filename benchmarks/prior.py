@@ -13,7 +13,12 @@ Four tables, with the shipped codec, prior and word classifier:
 3. Copies: distance of each draw to the nearest training clip, and the same for held-out clips. All
    are decoded from their codes; the distance is the root mean square difference of log-mel frames
    in dB after the best shift in time (up to 0.1 s). A copy would be near 0.
-4. Half words: held-out clips cut in the middle, continued with and without being told the word.
+4. Half words: held-out clips cut in the middle, continued with and without being told the word, and
+   with the word that the prior itself takes them for: the one under which they cost least.
+5. Early: how many of these guesses are right after so many positions, beside the classifier, which
+   hears those positions and then silence.
+
+The tables of a run that is not repeated whole (--tables) stay as they are in --out.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ import argparse
 import importlib.util
 import json
 import math
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -38,6 +44,9 @@ from vqlab.quantize import CodebookStats
 
 MEL = spectral.MelConfig(hop_length=160, n_mels=40)  # 100 frames a second
 RANGE_DB = 50.0  # what is further below the loudest cell of a sound counts as silence
+
+TABLES = ["training", "halves", "early"]
+"""What can be made alone: the first three tables, which need the training clips, and the others."""
 
 Row = dict[str, object]
 
@@ -142,6 +151,7 @@ def balanced(codes: Tensor, labels: list[str], words: Sequence[str], most: int) 
 def training_tool():
     """tools/train_prior.py as a module: it codes the splits, and keeps the codes."""
     path = Path(__file__).resolve().parent.parent / "tools" / "train_prior.py"
+    sys.path.insert(0, str(path.parent))  # what it imports lies beside it
     spec = importlib.util.spec_from_file_location("train_prior", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -185,6 +195,19 @@ def new_words(
     return rows, made
 
 
+def guesses(prior: Prior, codes: Tensor) -> list[str]:
+    """The word under which each row of codes costs least: as good as any word is taken for one."""
+    bits = torch.stack([prior.bits(codes, word) for word in prior.words], dim=1)
+    return [prior.words[n] for n in bits.argmin(dim=1).tolist()]
+
+
+def silenced(codec: Codec, codes: Tensor, positions: int) -> Tensor:
+    """Sounds of the first positions, and silence from there on."""
+    samples = codes.shape[2] * codec.samples_per_position
+    cut = voice(codec, codes[..., :positions])
+    return torch.nn.functional.pad(cut, (0, samples - cut.shape[1]))
+
+
 def half_words(
     codec: Codec, prior: Prior, hear: Callable, held_out: tuple, chosen: dict
 ) -> list[Row]:
@@ -192,19 +215,21 @@ def half_words(
     codes, words = held_out
     half = codes.shape[2] // 2
     start = codes[..., :half]
-    cut = voice(codec, start)
-    whole = voice(codec, codes)
-    told, untold = torch.empty_like(codes), prior.sample(None, len(codes), start=start, **chosen)
-    for word in prior.words:
-        rows = torch.tensor([i for i, w in enumerate(words) if w == word])
-        told[rows] = prior.sample(word, len(rows), start=start[rows], **chosen)
+
+    def continued(told: Sequence[str]) -> Tensor:
+        made = torch.empty_like(codes)
+        for word in set(told):
+            rows = torch.tensor([i for i, w in enumerate(told) if w == word])
+            made[rows] = prior.sample(word, len(rows), start=start[rows], **chosen)
+        return voice(codec, made)
+
+    untold = prior.sample(None, len(codes), start=start, **chosen)
     sounds = {
-        "first half, then silence": torch.nn.functional.pad(
-            cut, (0, whole.shape[1] - cut.shape[1])
-        ),
+        "first half, then silence": silenced(codec, codes, half),
         "first half, continued, word not told": voice(codec, untold),
-        "first half, continued, word told": voice(codec, told),
-        "whole clip": whole,
+        "first half, continued as the word it is taken for": continued(guesses(prior, start)),
+        "first half, continued, word told": continued(words),
+        "whole clip": voice(codec, codes),
     }
     rows = []
     for name, sound in sounds.items():
@@ -212,6 +237,20 @@ def half_words(
         row: Row = {"sounds": name, "n": len(words), "recognised": share_heard(heard, words)}
         rows.append(row | {word: share_heard(heard, words, word) for word in prior.words})
     return rows
+
+
+def early(codec: Codec, prior: Prior, hear: Callable, held_out: tuple) -> list[Row]:
+    """Per cent of clips whose word is known after so many positions."""
+    codes, words = held_out
+    return [
+        {
+            "positions": n,
+            "n": len(words),
+            "prior": share_heard(guesses(prior, codes[..., :n]), words),
+            "classifier": share_heard(hear(silenced(codec, codes, n)), words),
+        }
+        for n in (8, 10, 12, 14, 16, 20, 25)
+    ]
 
 
 def main() -> None:
@@ -225,6 +264,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/prior"), help="keeps the codes")
     parser.add_argument("--out", type=Path, default=Path("docs/results/prior"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
 
@@ -239,36 +279,50 @@ def main() -> None:
         return classifier.recognise(list(sound), codec.sample_rate)
 
     tool, stages = training_tool(), len(prior.codebook_sizes)
-    versions, _ = tool.cached(
-        given.runs, codec, "train", stages, versions=prior.trained["versions"],
-        limit=prior.trained["limit"],
-    )  # fmt: skip
-    splits = {
-        split: tool.cached(given.runs, codec, split, stages) for split in ("validation", "test")
-    }
-    sets = {split: (codes[0], labels) for split, (codes, labels) in splits.items()}
-    prices = price(prior, versions[0], sets)
 
-    held_out = balanced(*sets["test"], prior.words, given.each)
+    def coded(split: str, **options) -> tuple[Tensor, list[str]]:
+        return tool.cached(given.runs, codec, split, stages, **options)
+
+    codes, labels = coded("test")
+    test = codes[0], labels
+    held_out = balanced(*test, prior.words, given.each)
     narrowed = {"temperature": given.temperature, "top_p": given.top_p}
     chosen = narrowed | {"guidance": given.guidance}
-    settings = {setting(**options): options for options in ({}, narrowed, chosen)}
-    recognised, made = new_words(codec, prior, hear, held_out, settings, given.each)
-
-    training = picture(codec, versions[0])
-    copies: list[Row] = []
-    for source, (codes, _, seen) in made.items():
-        copies.append(
+    kept = given.out / "scores.json"
+    scores = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    if "training" in given.tables:
+        options = {"versions": prior.trained["versions"], "limit": prior.trained["limit"]}
+        versions, _ = coded("train", **options)
+        codes, labels = coded("validation")
+        sets = {"validation": (codes[0], labels), "test": test}
+        scores["price"] = price(prior, versions[0], sets)
+        settings = {setting(**options): options for options in ({}, narrowed, chosen)}
+        scores["words"], made = new_words(codec, prior, hear, held_out, settings, given.each)
+        training = picture(codec, versions[0])
+        scores["copies"] = [
             {"sounds": source, "n": len(codes)}
             | quartiles(nearest(seen, training))
             | {"equal": 100 * float(equal_codes(codes, versions).mean())}
             | {"most_equal": 100 * float(equal_codes(codes, versions).max())}
-        )
-    halves = half_words(codec, prior, hear, held_out, chosen)
+            for source, (codes, _, seen) in made.items()
+        ]
+    if "halves" in given.tables:
+        scores["halves"] = half_words(codec, prior, hear, held_out, chosen)
+    if "early" in given.tables:
+        scores["early"] = early(codec, prior, hear, held_out)
+    scores |= {"prior": prior.trained, "chosen": chosen}
+    text = report(scores, stages, codec, prior, chosen)
+    print(text)
+    given.out.mkdir(parents=True, exist_ok=True)
+    write_whole(kept, (json.dumps(scores, indent=1) + "\n").encode())
+    write_whole(given.out / "table.md", (text + "\n").encode())
 
-    rate = f"{stages} stages, {versions.shape[3]} positions a second"
+
+def report(scores: dict, stages: int, codec: Codec, prior: Prior, chosen: dict) -> str:
+    """All tables, in Markdown."""
+    rate = f"{stages} stages, {codec.sample_rate // codec.samples_per_position} positions a second"
     words = {word: word for word in prior.words}
-    text = "\n\n".join(
+    return "\n\n".join(
         [
             f"Price of the codes in bits per second ({rate}):",
             metrics.markdown_table(
@@ -277,7 +331,7 @@ def main() -> None:
                     "static": "static tables", "any": "prior, word unknown",
                     "word": "prior, word known",
                 },
-                prices,
+                scores["price"],
             ),
             "New words, per cent recognised by the word classifier (mean over words, and each "
             "word); distance in dB between two sounds of the same word; price under the prior:",
@@ -285,7 +339,7 @@ def main() -> None:
                 {"sounds": "sounds", "n": "n", "recognised": "recognised %"}
                 | words
                 | {"spread": "apart, dB", "bits": "bits"},
-                recognised,
+                scores["words"],
             ),
             "Copies: distance in dB to the nearest training clip, and per cent of codes equal to "
             "those of the training clip with the most:",
@@ -295,20 +349,24 @@ def main() -> None:
                     "median": "median", "three_quarters": "three quarters below",
                     "equal": "equal codes, mean %", "most_equal": "most %",
                 },
-                copies,
+                scores["copies"],
             ),
             f"Half words, {setting(**chosen)}, per cent recognised:",
             metrics.markdown_table(
-                {"sounds": "sounds", "n": "n", "recognised": "recognised %"} | words, halves
+                {"sounds": "sounds", "n": "n", "recognised": "recognised %"} | words,
+                scores["halves"],
+            ),
+            "Words known early, per cent, from the first positions of 0.04 s alone:",
+            metrics.markdown_table(
+                {
+                    "positions": "positions", "n": "n",
+                    "prior": "taken for the right word by the prior",
+                    "classifier": "heard by the classifier, silence after them",
+                },
+                scores["early"],
             ),
         ]
     )  # fmt: skip
-    print(text)
-    given.out.mkdir(parents=True, exist_ok=True)
-    scores = {"price": prices, "words": recognised, "copies": copies, "halves": halves}
-    scores |= {"prior": prior.trained, "chosen": chosen}
-    write_whole(given.out / "scores.json", (json.dumps(scores, indent=1) + "\n").encode())
-    write_whole(given.out / "table.md", (text + "\n").encode())
 
 
 if __name__ == "__main__":

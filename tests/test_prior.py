@@ -404,3 +404,13 @@ def test_the_static_price_is_that_of_the_shares_in_training():
     (row,) = benchmark.price(prior, train, {"test": (torch.zeros(2, 1, 5).long(), ["up", "left"])})
     assert row["nominal"] == 10
     assert row["static"] == round(5 * -math.log2(5.5 / 8))
+
+
+def test_a_half_is_taken_for_the_word_under_which_it_costs_least():
+    benchmark = script(ROOT / "benchmarks/prior.py")
+    torch.manual_seed(0)
+    prior = Prior((4,), WORDS, positions=5, width=32, layers=1)
+    codes = torch.randint(4, (6, 1, 3))
+    taken = benchmark.guesses(prior, codes)
+    for row, word in zip(codes, taken, strict=True):
+        assert all(prior.bits(row[None], word) <= prior.bits(row[None], w) for w in WORDS)
