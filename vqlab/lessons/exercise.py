@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import html
+import re
 import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -147,6 +148,10 @@ def _as_array(value: Any) -> np.ndarray | None:
 
 
 def _inline(text: str) -> str:
-    """HTML of a sentence in which `code` stands between backquotes."""
+    """HTML of a sentence in which `code` stands between backquotes, and *this* between stars."""
     parts = html.escape(text).split("`")
-    return "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts))
+    slanted = (re.sub(r"\*(\w+)\*", r"<em>\1</em>", p) for p in parts)
+    return "".join(
+        f"<code>{p}</code>" if i % 2 else q
+        for i, (p, q) in enumerate(zip(parts, slanted, strict=True))
+    )
