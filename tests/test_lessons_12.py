@@ -1,90 +1,70 @@
-"""Notebook 12 does what the package does: crossing, aligning, drawing; its own tools are right."""
+"""Notebook 12 does what the package does, her prior draws as it prices; its own tools are right."""
 
-import itertools
 import math
-from collections import Counter
 
 import pytest
 import torch
 from _series import solutions, taught
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from vqlab.lessons.prior import _draw
 
 import vqlab
-from vqlab import edit
+from vqlab import datasets, listen
 from vqlab.codec import entropy
 
-SOLUTIONS = solutions("12")
-
-
-@st.composite
-def ragged(draw, stages=4, positions=5):
-    depths = draw(st.lists(st.integers(1, stages), min_size=positions, max_size=positions))
-    codes = torch.tensor(draw(st.lists(st.integers(0, 9), min_size=20, max_size=20)))
-    there = torch.arange(stages)[:, None] < torch.tensor(depths)
-    return codes.reshape(stages, positions).where(there, -1)[None]
-
-
-@settings(max_examples=100)
-@given(a=ragged(), b=ragged(), stages=st.integers(0, 4))
-def test_the_solution_crosses_as_the_package_does(a, b, stages):
-    assert SOLUTIONS.cross(a, b, stages).equal(edit.cross(a, b, stages))
-
-
-def every_way(n, m):
-    """All ways from the first cell to the last, as lists of cells."""
-    if (n, m) == (1, 1):
-        yield [(0, 0)]
-    for down, right in ((1, 1), (1, 0), (0, 1)):
-        if n > down and m > right:
-            yield from ([*way, (n - 1, m - 1)] for way in every_way(n - down, m - right))
-
-
-@settings(max_examples=30)
-@given(n=st.integers(1, 5), m=st.integers(1, 5), seed=st.integers(0, 1000))
-def test_the_cheapest_way_is_the_cheapest_of_all_ways(n, m, seed):
-    cost = torch.rand(n, m, generator=torch.Generator().manual_seed(seed))
-    least = min(sum(float(cost[cell]) for cell in way) for way in every_way(n, m))
-    assert float(SOLUTIONS.cheapest_way(cost)) == pytest.approx(least, rel=1e-5)
-
-
-def test_the_cheapest_way_is_the_one_that_align_takes():
-    librosa = pytest.importorskip("librosa")
-    cost = torch.rand(13, 9, generator=torch.Generator().manual_seed(0))
-    total, _ = librosa.sequence.dtw(C=cost.numpy())
-    assert float(SOLUTIONS.cheapest_way(cost)) == pytest.approx(float(total[-1, -1]), rel=1e-5)
-
-
-def bits(things):
-    counts = Counter(things)
-    return -sum(n / len(things) * math.log2(n / len(things)) for n in counts.values())
-
-
-@settings(max_examples=100)
-@given(st.lists(st.integers(0, 4), min_size=2, max_size=60))
-def test_a_code_given_the_one_before_costs_what_the_pair_costs_more(codes):
-    found = SOLUTIONS.bits_given_before(codes)
-    pairs = list(itertools.pairwise(codes))
-    assert found == pytest.approx(bits(pairs) - bits(codes[:-1]), abs=1e-9)
-    assert found <= bits(codes[1:]) + 1e-9  # knowing more does not hurt
-
-
-def test_a_list_that_repeats_itself_costs_nothing_once_the_code_before_is_known():
-    assert SOLUTIONS.bits_given_before([4, 1, 7] * 5) == pytest.approx(0)
+OURS = solutions("12")
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
 @pytest.mark.parametrize("share", [0.3, 0.8, 1.0])
-def test_the_prior_draws_as_the_solutions_say(temperature, share):
+def test_the_shipped_prior_throws_the_same_die(temperature, share):
     logits = torch.tensor([1.0, -0.5, 0.3, 2.0, -2.0])
-    p = SOLUTIONS.top_p(SOLUTIONS.cool(logits, temperature), share)
+    p = OURS.narrow(logits[None], temperature, share)[0]
     n = 20_000
     generator = torch.Generator().manual_seed(0)
     drawn = _draw(logits.expand(n, -1), temperature, share, generator)
     counted = drawn.bincount(minlength=5) / n
     assert torch.equal(counted > 0, p > 0)
     assert torch.allclose(counted.float(), p, atol=4 * 0.5 / math.sqrt(n))
+
+
+def test_codes_are_drawn_as_often_as_the_prior_says():
+    torch.manual_seed(0)
+    prior, n = OURS.Prior(2, 1, width=16, layers=1).eval(), 20_000
+    prior.head[0].weight.data *= 5  # some codes far more probable than others
+    drawn = OURS.draw(prior, torch.ones(n, dtype=torch.int64), top_p=1.0)
+    with torch.no_grad():
+        rows = torch.zeros(OURS.CODES, OURS.STAGES, 1, dtype=torch.int64)
+        rows[:, 0, 0] = torch.arange(OURS.CODES)
+        p = prior(rows, torch.ones(OURS.CODES, dtype=torch.int64))[:, 0, 0].exp()
+    counted = drawn[:, 0, 0].bincount(minlength=OURS.CODES) / n
+    assert torch.allclose(counted, p, atol=4 * 0.5 / math.sqrt(n))
+
+
+def test_guidance_overstates_what_the_word_makes_probable():
+    torch.manual_seed(0)
+    prior, n = OURS.Prior(2, 1, width=16, layers=1).eval(), 20_000
+    rows = torch.zeros(OURS.CODES, OURS.STAGES, 1, dtype=torch.int64)
+    rows[:, 0, 0] = torch.arange(OURS.CODES)
+    with torch.no_grad():
+        told, untold = (prior(rows, torch.full((OURS.CODES,), w))[:, 0, 0].double() for w in (1, 2))
+    wanted = (2 * told - untold).softmax(dim=0)  # p(code | word)^2 / p(code)
+    word = torch.ones(n, dtype=torch.int64)
+    drawn = OURS.draw(prior, word, top_p=1.0, guidance=2.0)[:, 0, 0]
+    counted = drawn.bincount(minlength=OURS.CODES) / n
+    assert torch.allclose(counted.double(), wanted, atol=4 * 0.5 / math.sqrt(n))
+
+
+def test_a_file_of_three_stages_comes_back_as_deep_as_its_first_codes_say():
+    codec = vqlab.load_pretrained()
+    names = {"codec": codec, "torch": torch, "listen": listen}
+    packed = taught("12", "packed", **names)["packed"]
+    clip = datasets.load("words", "test", words="right")[1].waveform
+    codes, gain_db = codec.encode(clip, stages=3)
+    found, samples, level = codec.from_bytes(packed(codes, gain_db))
+    there = found >= 0
+    assert samples == len(clip) and level == gain_db and not there[:, 3:].any()
+    assert there[:, 0].all() and there[:, 2].any()
+    assert torch.equal(found[:, :3][there[:, :3]], codes[there[:, :3]])
 
 
 def test_how_often_comes_to_rest_where_a_chain_of_two_codes_does():

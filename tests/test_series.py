@@ -13,7 +13,7 @@ from vqlab.lessons import own_file
 SECTIONS = ("What you will hear", "What you will be able to do", "Recap", "Symbols", "Sources")
 PACKAGE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "vqlab").rglob("*.py"))
 
-WITH_PIECES = ("01", "02", "03", "05", "06", "09", "10")  # those in which she builds her own codec
+WITH_PIECES = ("01", "02", "03", "05", "06", "09", "10", "12")  # she builds her codec, her prior
 
 each = pytest.mark.parametrize("number", NUMBERS)
 RUN_ON_HERS = ("04", "07", "11")  # those in which every other exercise is used, too
@@ -138,7 +138,7 @@ def test_it_has_three_exercises_or_more_and_names_their_solutions(number):
 @each_in_form
 def test_an_exercise_says_whether_it_is_core_how_important_and_how_long(number):
     asked = re.findall(r"^\*\*Exercise .*", text(number), re.MULTILINE)
-    whose = "(core, a piece of your codec|core|optional)"
+    whose = "(core, a piece of your (codec|prior)|core|optional)"
     form = rf"\*\*Exercise \d+\.\d: \w+\*\* · {whose} · ●[●○]{{2}} · \d+ minutes\. "
     assert 3 <= len(asked) <= 5 and all(re.match(form, line) for line in asked), asked
 
