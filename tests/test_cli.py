@@ -167,7 +167,7 @@ def test_info_says_what_a_file_holds(tmp_path, model, capsys):
 
 
 @pytest.mark.parametrize(
-    "codec", files.weights_at_hand(), ids=lambda path: f"{path.parent.name}/{path.stem}"
+    "codec", files.codecs.weights_at_hand(), ids=lambda path: f"{path.parent.name}/{path.stem}"
 )
 def test_a_file_opens_with_the_codec_that_wrote_it(codec, tmp_path, capsys):
     sound(tmp_path / "in.wav")

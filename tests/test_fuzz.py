@@ -91,7 +91,7 @@ def test_weights_of_a_run_that_are_no_numbers_are_refused(tmp_path):
 
 def cheapest(codec: Codec, positions: int) -> bytes:
     """A file of the code that costs least after itself, at the lowest quality."""
-    bits, groups = codec.tables._bits[0], codec.tables.context
+    bits, groups = 24 - np.log2(codec.tables._frequencies[0]), codec.tables.context
     code = min(range(len(groups)), key=lambda k: bits[groups[k], k])
     codes = torch.full((1, 1 + len(codec.tables.later), positions), -1)
     codes[0, 0] = code
@@ -100,7 +100,7 @@ def cheapest(codec: Codec, positions: int) -> bytes:
 
 def test_a_byte_costs_what_the_formats_page_says():
     codec = vqlab.load_pretrained()
-    most = 8 / codec.tables._bits[0].min()
+    most = 8 / (24 - np.log2(codec.tables._frequencies[0].max()))
     assert most < 2.7 and most * codec.samples_per_position < 1720
     data = cheapest(codec, 20_000)
     assert 2.3 < 20_000 / len(data) < 2.7

@@ -22,6 +22,7 @@ files = st.builds(
     st.integers(-127, 127).map(lambda half_db: half_db / 2),
     st.integers(1, packing.MOST_SAMPLES),
     st.binary(max_size=60),
+    st.sampled_from([2, 3]),
 )
 
 
@@ -29,8 +30,8 @@ files = st.builds(
 def test_packing_is_undone_exactly(packed):
     data = pack(packed)
     assert unpack(data) == packed
-    assert len(data) == packing.overhead(packed.samples) + len(packed.payload)
-    assert packing.overhead(packed.samples) <= 16
+    assert len(data) == packing.overhead(packed.samples, packed.version) + len(packed.payload)
+    assert packing.overhead(packed.samples, packed.version) <= 16
 
 
 def test_a_file_by_hand():
@@ -39,6 +40,8 @@ def test_a_file_by_hand():
     head = b"VQL" + bytes([0x32]) + b"\xab\xcd" + bytes([70, 120]) + bytes([0x80, 125])
     assert data[:-2] == head + b"codes"
     assert data[-2:] == crc16(data[:-2]).to_bytes(2, "big")
+    short = pack(Packed(16000, b"\xab\xcd", 70, -3.5, 16000, b"codes", version=3))
+    assert short[:-2] == b"V" + bytes([0x33]) + head[4:] + b"codes"
 
 
 def crc16(data):
@@ -68,8 +71,12 @@ def checked(body):
     "body, said",
     [
         (b"RIFF____WAVEfmt ", "does not begin with VQL"),
-        (b"VQL\x33ab\x08\x7f\x10data", "format version 3, not 2: update vqlab"),
-        (b"VQL\x01ab\x08\x7f\x10data", "format version 1, not 2: compress the sound again"),
+        (b"VQL\x33ab\x08\x7f\x10data", "format version 3, not 2 or 3"),
+        (b"V\x34ab\x08\x7f\x10data", "format version 4, not 2 or 3: update vqlab"),
+        (b"VQL\x01ab\x08\x7f\x10data", "format version 1, not 2 or 3: compress the sound again"),
+        (b"V\xf3ab\x08\x7f\x10data", "header is not valid"),
+        (b"V\x33ab\x08\x7f", "damaged or cut off"),
+        (b"V\x32ab\x08\x7f\x10data", "does not begin with VQL"),
         (b"VQL\xf2ab\x08\x7f\x10data", "header is not valid"),  # sample rate 15
         (b"VQL\x32ab\x08\x7f\x00data", "header is not valid"),  # no samples
         (b"VQL\x32ab\x08\x7f\x90\x00data", "header is not valid"),  # 16 in two bytes
@@ -84,7 +91,7 @@ def test_what_pack_does_not_write_is_refused(body, said):
 
 @given(st.binary(max_size=200))
 def test_random_bytes_are_refused_in_one_sentence(data):
-    for prefix in (b"", b"VQL\0", b"VQL\x32"):
+    for prefix in (b"", b"VQL\0", b"VQL\x32", b"V\x33"):
         with pytest.raises(ValueError) as caught:
             unpack(prefix + data)
         assert "\n" not in str(caught.value)
@@ -165,8 +172,9 @@ def test_saving_replaces_a_file_only_when_the_new_one_is_whole(word, tmp_path, m
 STORED = sorted((ROOT / "tests" / "golden").glob("*/*.vql"))
 
 
-def test_there_are_stored_files_of_this_version():
-    assert len([path for path in STORED if path.parent.name == f"version{packing.VERSION}"]) >= 4
+@pytest.mark.parametrize("version", packing.MAGIC)
+def test_there_are_stored_files_of_this_version(version):
+    assert len([path for path in STORED if path.parent.name == f"version{version}"]) >= 4
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: f"{path.parent.name}/{path.name}")

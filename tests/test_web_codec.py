@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import dataclasses
 import shutil
 from contextlib import closing
 
@@ -59,7 +60,8 @@ def test_chromium_gives_pythons_bytes_and_sound_from_a_file(bench, codec, golden
     agrees(bench, codec, clips, bench.in_browser(browser, (folder / "fast.html").as_uri()))
 
 
-def test_a_codec_of_other_sizes_gives_pythons_bytes(bench, export, browser, tmp_path):
+@pytest.mark.parametrize("priced", [False, True], ids=["tables", "networks"])
+def test_a_codec_of_other_sizes_gives_pythons_bytes(bench, export, browser, tmp_path, priced):
     torch.manual_seed(0)
     sizes = dict(n_mels=20, dim=12, codebook_size=40, stages=3, stride=2, width=20)
     recipe = Recipe("variable_speech", sizes | dict(encoder_blocks=1, decoder_blocks=2))
@@ -72,6 +74,9 @@ def test_a_codec_of_other_sizes_gives_pythons_bytes(bench, export, browser, tmp_
     small.model.bottleneck.loudness.uniform_(0.5, 2.0)
     clips = [x[: 8000 + 37 * n] for n, (_, x) in enumerate(bench.sounds(9)) if len(x) > 9000]
     small.fit_tables(clips)
+    if priced:
+        nets = script("tools", "golden").nets(3, 40)
+        small.tables = dataclasses.replace(small.tables, nets=nets)
     small.save(tmp_path / "small.safetensors")
     small = Codec.load(tmp_path / "small.safetensors")
     made, _ = bench.prepare(tmp_path, small, [(str(n), x) for n, x in enumerate(clips)])

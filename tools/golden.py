@@ -1,6 +1,6 @@
 """Write or check the stored files that every later version must read.
 
-    python tools/golden.py make     # once for each version of the format
+    python tools/golden.py make 3   # once for each version of the format
     python tools/golden.py check    # under any Python and numpy: the same codes?
 
 `tests/golden` holds, for each version, a small codec, files it wrote, and the codes they hold.
@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 import platform
@@ -18,7 +19,8 @@ import constriction
 import numpy as np
 import torch
 
-from vqlab.codec import Codec, Recipe, packing
+from vqlab.codec import Codec, Recipe
+from vqlab.codec.context import Net
 from vqlab.features import Features
 from vqlab.spectral import MelConfig
 
@@ -34,7 +36,27 @@ def sound(seconds: float, seed: int) -> torch.Tensor:
     return noise * 10 ** (level / 20)
 
 
-def make() -> None:
+def nets(stages: int, size: int, hidden: int = 8) -> list[Net]:
+    """Networks of random whole numbers for the first `stages`, of `size` codes each."""
+    draw = np.random.default_rng(0)
+    found = []
+    for stage in range(stages):
+        windows = [(0, -1, -1), (0, -9, -2)]
+        windows += [(row, 0, 0) for row in range(stage)] + [(0, -4, 4)] * (stage > 0)
+        found.append(
+            Net(
+                windows=np.array(windows),
+                tables=draw.integers(-128, 128, (len(windows), size, hidden)),
+                bias=draw.integers(-99, 99, hidden),
+                out=draw.integers(-128, 128, (size, hidden)),
+                out_bias=draw.integers(-9999, 9999, size),
+                shift=np.array(8),
+            )
+        )
+    return found
+
+
+def make(version: int) -> None:
     torch.manual_seed(0)
     sizes = {"n_mels": 16, "dim": 8, "codebook_size": 48, "stages": 4, "width": 16}
     blocks = {"encoder_blocks": 1, "decoder_blocks": 1, "fine_blocks": 1}
@@ -47,7 +69,9 @@ def make() -> None:
         codec.model(x)
     codec.model.eval()
     codec.fit_tables([sound(1.0, seed) for seed in range(50)])
-    folder = GOLDEN / f"version{packing.VERSION}"
+    if version == 3:
+        codec.tables = dataclasses.replace(codec.tables, nets=nets(3, sizes["codebook_size"]))
+    folder = GOLDEN / f"version{version}"
     folder.mkdir(parents=True)  # fails where there is one: a stored file is never replaced
     codec.save(folder / "codec.safetensors")
     codec = Codec.load(folder / "codec.safetensors")
@@ -90,4 +114,11 @@ def _version(name: str) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("what", choices=["make", "check"])
-    {"make": make, "check": check}[parser.parse_args().what]()
+    parser.add_argument("version", type=int, nargs="?", choices=[2, 3], help="to make")
+    given = parser.parse_args()
+    if given.what == "check":
+        check()
+    elif given.version is None:
+        parser.error("make needs a version of the format")
+    else:
+        make(given.version)

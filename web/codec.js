@@ -659,6 +659,45 @@ function vqlabCodec() {
     return starts;
   }
 
+  const STEPS = 32, HALVINGS = Array.from({ length: STEPS }, (_, i) => Math.round(2 ** (22 - i / STEPS)));
+
+  /** The network that prices the codes of a stage by what surrounds them, in whole numbers (`context.Net`). */
+  class Net {
+    constructor(tensors, stage) {
+      const get = (name) => tensors.get(`tables.net_${stage}.${name}`);
+      const { data, shape: [slots, size, hidden] } = get("tables"), windows = get("windows").data;
+      Object.assign(this, { size, hidden, tables: data, bias: get("bias").data, unit: 2 ** get("shift").data[0] });
+      this.windows = Array.from({ length: slots }, (_, i) => windows.subarray(3 * i, 3 * i + 3));
+      this.out = get("out").data;
+      this.outBias = get("out_bias").data;
+    }
+
+    /** The intervals of all codes at position `p` of the columns. */
+    at(columns, p) {
+      const { size, hidden, tables, out } = this, total = Float64Array.from(this.bias);
+      this.windows.forEach(([row, first, last], slot) => {
+        const sum = new Float64Array(hidden);
+        let present = 0;
+        for (let q = Math.max(p + first, 0); q <= Math.min(p + last, columns.length - 1); q++) {
+          if (columns[q].length <= row) continue;
+          const from = (slot * size + columns[q][row]) * hidden;
+          for (let i = 0; i < hidden; i++) sum[i] += tables[from + i];
+          present++;
+        }
+        for (let i = 0; i < hidden; i++) total[i] += Math.floor(sum[i] / Math.max(present, 1));
+      });
+      const logits = Float64Array.from(this.outBias, (logit, code) => {
+        for (let i = 0; i < hidden; i++) logit += out[code * hidden + i] * Math.max(total[i], 0);
+        return Math.floor(logit / this.unit);
+      });
+      const most = logits.reduce((a, b) => Math.max(a, b));
+      return intervals(logits.map((logit) => {
+        const below = most - logit, fallen = 2 ** Math.min(Math.floor(below / STEPS), 31);
+        return Math.floor(HALVINGS[below % STEPS] / fallen) + Math.floor(2 ** 18 / size);
+      }));
+    }
+  }
+
   /** Tables of frequencies, and the range coder that uses them (`entropy.Tables`). */
   class Tables {
     constructor(tensors, stages) {
@@ -668,19 +707,22 @@ function vqlabCodec() {
       this.later = [];
       for (let i = 1; i < stages; i++) this.later.push(intervals(tensors.get(`tables.stage_${i}`).data));
       const most = this.first.flatMap((table) => Array.from(table.subarray(1), (end, k) => end - table[k]));
-      this.leastBits = Math.max(24 - Math.log2(most.reduce((a, b) => Math.max(a, b))), 0.001);
+      this.nets = [];
+      while (tensors.has(`tables.net_${this.nets.length}.out`)) this.nets.push(new Net(tensors, this.nets.length));
+      this.version = this.nets.length ? 3 : 2;
+      this.leastBits = this.nets.length ? 0.08 : Math.max(24 - Math.log2(most.reduce((a, b) => Math.max(a, b))), 0.001);
     }
 
-    /** The table of each code, in the order in which codes are written. */
-    tables(columns) {
-      return columns.map((_, p) => this.first[p ? this.context[columns[p - 1][0]] : 0]);
+    /** The table for a stage's code at position `p`; the codes written before it are known. */
+    table(columns, stage, p) {
+      if (stage < this.nets.length) return this.nets[stage].at(columns, p);
+      return stage ? this.later[stage - 1] : this.first[p ? this.context[columns[p - 1][0]] : 0];
     }
 
     /** Ideal length in bits of each code of each column. */
     cost(columns) {
-      const first = this.tables(columns);
       return columns.map((column, p) => Array.from(column, (code, stage) => {
-        const table = stage ? this.later[stage - 1] : first[p];
+        const table = this.table(columns, stage, p);
         return 24 - Math.log2(table[code + 1] - table[code]);
       }));
     }
@@ -703,11 +745,11 @@ function vqlabCodec() {
           width <<= WORD;
         }
       };
-      const first = this.tables(columns);
-      columns.forEach((column, p) => put(first[p], column[0]));
-      this.later.forEach((table, i) => columns.forEach((column) => {
-        if (column.length > i + 1) put(table, column[i + 1]);
-      }));
+      for (let stage = 0; stage <= this.later.length; stage++) {
+        columns.forEach((column, p) => {
+          if (column.length > stage) put(this.table(columns, stage, p), column[stage]);
+        });
+      }
       // Of the numbers in the interval, one that ends in as many zero bytes as possible.
       let number = low, zeros = 8;
       for (; ; zeros--) {
@@ -754,15 +796,16 @@ function vqlabCodec() {
         return code;
       };
       const columns = [];
-      for (let p = 0, group = 0; p < positions; p++) {
-        const code = take(this.first[group]);
+      for (let p = 0; p < positions; p++) {
+        const code = take(this.table(columns, 0, p));
         columns.push(new Uint16Array(depth(code)));
         columns[p][0] = code;
-        group = this.context[code];
       }
-      this.later.forEach((table, i) => {
-        for (const column of columns) if (column.length > i + 1) column[i + 1] = take(table);
-      });
+      for (let stage = 1; stage <= this.later.length; stage++) {
+        columns.forEach((column, p) => {
+          if (column.length > stage) column[stage] = take(this.table(columns, stage, p));
+        });
+      }
       const again = this.encode(columns);
       if (again.length !== data.length || again.some((byte, i) => byte !== data[i])) {
         throw new Error("its codes have bytes too many or too few: the file is not valid");
@@ -793,39 +836,41 @@ function vqlabCodec() {
   }
 
   /** Bytes of a file that are not codes. */
-  const overhead = (samples) => 10 + varint(samples).length;
+  const overhead = (samples, version) => (version === 3 ? 8 : 10) + varint(samples).length;
 
   /** The bytes of a file (`packing.pack`). */
-  function pack({ sampleRate, identity, quality, gain, samples, payload }) {
-    const head = [0x56, 0x51, 0x4c, 2 + 16 * RATES.indexOf(sampleRate), ...identity, quality, round(2 * gain) + 127];
+  function pack({ sampleRate, identity, quality, gain, samples, payload, version = 2 }) {
+    const magic = version === 3 ? [0x56] : [0x56, 0x51, 0x4c];
+    const head = [...magic, version + 16 * RATES.indexOf(sampleRate), ...identity, quality, round(2 * gain) + 127];
     const body = Uint8Array.from([...head, ...varint(samples), ...payload]), sum = crc(body);
     return Uint8Array.from([...body, sum >> 8, sum & 255]);
   }
 
   /** The inverse; an Error, in one sentence, for anything that `pack` did not write. */
   function unpack(data) {
-    if (data[0] !== 0x56 || data[1] !== 0x51 || data[2] !== 0x4c) {
+    const at = data[1] === 0x51 && data[2] === 0x4c ? 3 : 1, version = data[at] & 15; // where the version is
+    if (data[0] !== 0x56 || at === 1 && version < 3) {
       throw new Error("this is not a .vql file (it does not begin with VQL): compress one first");
     }
     const end = data.length - 2;
-    if (data.length < 11 || crc(data.subarray(0, end)) !== data[end] * 256 + data[end + 1]) {
+    if (data.length < at + 8 || crc(data.subarray(0, end)) !== data[end] * 256 + data[end + 1]) {
       throw new Error("the .vql file is damaged or cut off (its checksum is wrong): copy it again");
     }
-    if ((data[3] & 15) !== 2) {
-      throw new Error(`this .vql file has format version ${data[3] & 15}, not 2: ` +
-        ((data[3] & 15) > 2 ? "a newer vqlab wrote it" : "compress the sound again"));
+    if (version !== (at === 3 ? 2 : 3)) {
+      throw new Error(`this .vql file has format version ${version}, not 2 or 3: ` +
+        (version > 2 ? "a newer vqlab wrote it" : "compress the sound again"));
     }
-    let samples = 0, start = 8, more = true;
+    let samples = 0, start = at + 5, more = true;
     for (let place = 0; more && place < 5 && start < data.length; place++, start++) {
       samples += (data[start] & 127) * 2 ** (7 * place);
       more = data[start] >= 128;
     }
     const file = {
-      sampleRate: RATES[data[3] >> 4], identity: data.slice(4, 6), quality: data[6], gain: (data[7] - 127) / 2,
-      samples, payload: data.slice(start, end),
+      sampleRate: RATES[data[at] >> 4], identity: data.slice(at + 1, at + 3), quality: data[at + 3],
+      gain: (data[at + 4] - 127) / 2, samples, payload: data.slice(start, end), version,
     };
     const whole = !more && file.sampleRate && samples >= 1 && samples <= MOST_SAMPLES && start <= end;
-    if (!whole || varint(samples).length !== start - 8) {
+    if (!whole || varint(samples).length !== start - at - 5) {
       throw new Error("the .vql file's header is not valid (sample rate or length): compress the sound again");
     }
     return file;
@@ -855,12 +900,12 @@ function vqlabCodec() {
         for (let i = 0; i < data.length; i++) data[i] = HALF[bits[i]];
         return { shape, data };
       }
-      if (dtype === "I8") {
+      if (dtype === "I8" && this.has(`${name}.step`)) {
         const steps = this.get(`${name}.step`).data, data = Float32Array.from(new Int8Array(raw));
         for (let i = 0, each = data.length / steps.length; i < data.length; i++) data[i] *= steps[Math.floor(i / each)];
         return { shape, data };
       }
-      const kinds = { F32: Float32Array, I16: Int16Array, U8: Uint8Array };
+      const kinds = { F32: Float32Array, I32: Int32Array, I16: Int16Array, I8: Int8Array, U8: Uint8Array };
       return { shape, data: new kinds[dtype](raw) };
     }
   }
@@ -952,7 +997,7 @@ function vqlabCodec() {
         throw new Error(`this model has no rate of ${kbps} kbit/s: ask for ${this.lowest} or more`);
       }
       const { samples, nearest, first } = analysis, most = 1000 * kbps * samples / this.sampleRate / 8;
-      const cost = this.tables.cost(nearest);
+      const cost = this.tables.cost(nearest), { version } = this.tables;
       let low = 0, high = this.quantizer.stages > 1 ? 255 : 0;
       while (low < high) { // the highest quality whose nearest codes fit, with a byte to spare
         const middle = (low + high + 1) >> 1;
@@ -961,7 +1006,7 @@ function vqlabCodec() {
           const depth = this.quantizer.depth(first[p], middle);
           for (let stage = 0; stage < depth; stage++) bits += prices[stage];
         });
-        if (overhead(samples) + bits / 8 <= most + 1) low = middle;
+        if (overhead(samples, version) + bits / 8 <= most + 1) low = middle;
         else high = middle - 1;
       }
       for (let quality = low; ; quality--) {
@@ -972,14 +1017,14 @@ function vqlabCodec() {
 
     /** The bytes of a file. */
     write({ columns, samples, gain, quality }) {
-      const payload = this.tables.encode(columns), { sampleRate, identity } = this;
-      return pack({ sampleRate, identity, quality, gain, samples, payload });
+      const payload = this.tables.encode(columns), { sampleRate, identity } = this, { version } = this.tables;
+      return pack({ sampleRate, identity, quality, gain, samples, payload, version });
     }
 
     /** The inverse; an Error, in one sentence, for bytes that this codec did not write. */
     read(bytes) {
       const file = unpack(bytes), hex = (two) => Array.from(two, (x) => x.toString(16).padStart(2, "0")).join("");
-      if (hex(file.identity) !== hex(this.identity)) {
+      if (hex(file.identity) !== hex(this.identity) || file.version !== this.tables.version) {
         throw new Error(`this file was made with other weights (identity ${hex(file.identity)}) than these ` +
           `(${hex(this.identity)}): open it with the codec it was compressed with`);
       }

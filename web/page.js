@@ -429,8 +429,8 @@ function vqlabWork(vqlab) {
     if (!file) return;
     show(file.name, async (current) => {
       if (file.size > 5e7) throw new Error(`${file.name} has ${(file.size / 1e6).toFixed(0)} MB: choose a shorter sound.`);
-      const data = await file.arrayBuffer(), start = new Uint8Array(data, 0, Math.min(3, data.byteLength));
-      if (String.fromCharCode(...start) === "VQL" || file.name.endsWith(".vql")) await receive(new Uint8Array(data), current);
+      const data = await file.arrayBuffer(), [start] = new Uint8Array(data); // no sound begins with a V
+      if (start === 0x56 || file.name.endsWith(".vql")) await receive(new Uint8Array(data), current);
       else await code(await decoded(data), current);
     });
   }
@@ -649,15 +649,16 @@ function vqlabWork(vqlab) {
 
   /** Parts of a file: from, to, colour, what it is. */
   function fields(bytes) {
-    const { sampleRate, identity, quality, gain, samples } = unpack(bytes), start = overhead(samples) - 2, end = bytes.length - 2;
+    const { sampleRate, identity, quality, gain, samples, version } = unpack(bytes), at = version === 3 ? 1 : 3;
+    const start = overhead(samples, version) - 2, end = bytes.length - 2;
     const hex = [...identity].map((x) => x.toString(16).padStart(2, "0")).join("");
     return [
-      [0, 3, "#fde68a", "VQL, so that a reader knows what it has"],
-      [3, 4, "#fed7aa", `format version 2, sample rate ${sampleRate} Hz`],
-      [4, 6, "#d9f99d", `identity of the codec's weights: ${hex}`],
-      [6, 7, "#bae6fd", `quality ${quality} of 255: how deep a column is`],
-      [7, 8, "#ddd6fe", `level: ${gain} dB were added before coding`],
-      [8, start, "#fbcfe8", `length: ${samples} samples, 7 bits a byte`],
+      [0, at, "#fde68a", `${"VQL".slice(0, at)}, so that a reader knows what it has`],
+      [at, at + 1, "#fed7aa", `format version ${version}, sample rate ${sampleRate} Hz`],
+      [at + 1, at + 3, "#d9f99d", `identity of the codec's weights: ${hex}`],
+      [at + 3, at + 4, "#bae6fd", `quality ${quality} of 255: how deep a column is`],
+      [at + 4, at + 5, "#ddd6fe", `level: ${gain} dB were added before coding`],
+      [at + 5, start, "#fbcfe8", `length: ${samples} samples, 7 bits a byte`],
       [start, end, "#e5e7eb", "codes, range-coded: frequent ones take few bits, so an integer has no byte of its own"],
       [end, bytes.length, "#fecaca", "checksum (CRC-16): any damaged byte is noticed"],
     ];

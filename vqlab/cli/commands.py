@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..codec import Codec, packing, shipped
-from ..files import read, write_whole
+from ..files import write_whole
+from ..files.codecs import read
 from .streams import STANDARD, result, say, source
 
 if TYPE_CHECKING:

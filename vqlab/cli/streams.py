@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..files import written_place
 
-STARTS = {".vql": b"VQL", ".wav": b"RIFF", ".flac": b"fLaC", ".html": b"<!doctype html"}
+STARTS = {".vql": b"V", ".wav": b"RIFF", ".flac": b"fLaC", ".html": b"<!doctype html"}
 """How a file of each kind begins."""
 STANDARD = "-"
 

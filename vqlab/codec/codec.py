@@ -26,6 +26,7 @@ from ..audio.long import Spooled
 from ..audio.waveforms import loudest, one_sound
 from ..features import Block, Features, Front, sharpen
 from ..files import save_tensors
+from ..files.codecs import find_codec
 from ..models import Recipe
 from ..quantize import QUALITY_STEPS
 from . import entropy, file
@@ -200,12 +201,13 @@ class Codec:
         gain_db = 0.0 if isinstance(level, Tensor) else level
         if isinstance(level, Tensor):
             payload = level.to(torch.int8).numpy().tobytes() + payload
-        return pack(Packed(self.sample_rate, self.identity(), quality, gain_db, samples, payload))
+        about = (self.sample_rate, self.identity(), quality, gain_db, samples)
+        return pack(Packed(*about, payload, self.tables.version))
 
     def overhead(self, samples: int) -> int:
         """Bytes of a file that are not codes: header, checksum, and for pictures their ranges."""
         ranges = 2 * self.features.pieces(samples) if isinstance(self.features, Front) else 0
-        return overhead(samples) + ranges
+        return overhead(samples, self.tables.version) + ranges
 
     def from_bytes(self, data: bytes) -> tuple[Tensor, int, Level]:
         """Codes, number of samples and level of a packed file; the inverse of `to_bytes`.
@@ -213,7 +215,7 @@ class Codec:
         Raises `ValueError`, in one sentence, for bytes that this codec did not write.
         """
         packed = unpack(data)
-        if packed.identity != self.identity():
+        if (packed.identity, packed.version) != (self.identity(), self.tables.version):
             raise ValueError(
                 f"this file was made with other weights (identity {packed.identity.hex()}) than "
                 f"these ({self.identity().hex()}): give the model it was compressed with"
@@ -221,7 +223,7 @@ class Codec:
         level: Level = packed.gain_db
         payload = packed.payload
         if isinstance(self.features, Front):
-            ranges = self.overhead(packed.samples) - overhead(packed.samples)
+            ranges = self.overhead(packed.samples) - overhead(packed.samples, packed.version)
             if len(payload) < ranges:
                 raise ValueError(f"{len(payload)} bytes are too few for the sound: damaged?")
             level = torch.frombuffer(bytearray(payload[:ranges]), dtype=torch.int8)
@@ -327,7 +329,7 @@ class Codec:
 
         Raises `ValueError` for another kind of file, `FileNotFoundError` where there is none.
         """
-        described, weights = file.read(file.find(path))
+        described, weights = file.read(find_codec(path))
         codec = Codec(**described)
         codec.model.load_state_dict(file.with_averages(codec.model.state_dict(), weights))
         codec.model.eval()

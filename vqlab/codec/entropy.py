@@ -5,9 +5,9 @@ comes within a few bits of that sum for a whole file: it keeps an interval of nu
 proportion to a table of frequencies, goes on with the part that belongs to the code, and in the end
 writes the shortest number inside. The one idea here is which table is used when. Each stage has a
 table of its own, and the first stage one for each *context*: what the code one position before was
-like, because a vowel is followed by more of the vowel. Frequencies are whole numbers that are
-stored with the model, and the coder calculates with whole numbers alone, so that a file decodes to
-the same codes on every machine.
+like, because a vowel is followed by more of the vowel; networks (`context`) can say more. With
+whole numbers for frequencies, which follow from what is stored with the model, the coder calculates
+with whole numbers alone, so that a file decodes to the same codes on every machine.
 
 Notebook: 09
 """
@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from ..quantize import kmeans, nearest_codes
+from .context import LEAST_BITS, Net
 
 TOTAL = 1 << 24
 """Sum of the frequencies of every table: the coder's precision."""
@@ -42,18 +43,21 @@ class Tables:
     first : int (groups, K), a row of weights for each group the code before may be in; the first
         position of all counts as following group 0
     later : for each further stage, int (K,)
+    nets : those of the first so many stages, in place of their tables
     """
 
     context: np.ndarray
     first: np.ndarray
     later: Sequence[np.ndarray]
+    nets: Sequence[Net] = ()
 
     def cost(self, codes: np.ndarray) -> np.ndarray:
         """Ideal length in bits of each of `codes (stages, positions)`; 0 where a code is -1."""
         bits = np.zeros(codes.shape)
-        bits[0] = self._bits[0][self._groups(codes[0]), codes[0]]
-        for row, price, out in zip(codes[1:], self._bits[1:], bits[1:], strict=False):
-            out[row >= 0] = price[row[row >= 0]]
+        for stage, row in enumerate(codes):
+            for some in _chunks(row >= 0):
+                expected = self._expected(stage, codes, some)[np.arange(len(some)), row[some]]
+                bits[stage, some] = math.log2(TOTAL) - np.log2(expected)
         return bits
 
     def encode(self, codes: np.ndarray) -> bytes:
@@ -62,12 +66,9 @@ class Tables:
         All codes of the first stage come first, then those of the second, and so on.
         """
         coder = constriction.stream.queue.RangeEncoder()
-        for group, code in zip(self._groups(codes[0]), codes[0], strict=True):
-            coder.encode(int(code), self._models[0][group])
-        for row, model in zip(codes[1:], self._models[1:], strict=False):
-            present = row[row >= 0]
-            if len(present):
-                coder.encode(present.astype(np.int32), model)
+        for stage, row in enumerate(codes.astype(np.int32)):
+            for some in _chunks(row >= 0):
+                coder.encode(row[some], _EACH, _told(self._expected(stage, codes, some)))
         return _shortest(coder)
 
     def decode(
@@ -79,51 +80,50 @@ class Tables:
 
         Raises `ValueError` for bytes that `encode` does not write.
         """
-        if positions * self._least_bits > 8 * len(data) + 64:  # before anything is allocated
-            raise ValueError(
-                f"{len(data)} bytes of codes cannot hold {positions} positions: the file is not "
-                "valid"
-            )
+        most = self._frequencies[0].max()
+        least = LEAST_BITS if self.nets else max(math.log2(TOTAL / most), 0.001)  # bits of a code
+        if positions * least > 8 * len(data) + 64:  # before anything is allocated
+            said = f"{len(data)} bytes of codes cannot hold {positions} positions"
+            raise ValueError(f"{said}: the file is not valid")
         words = np.frombuffer(data + bytes(-len(data) % 4), ">u4").astype(np.uint32)
         coder = constriction.stream.queue.RangeDecoder(words)
+        again = constriction.stream.queue.RangeEncoder()
         codes = np.full((1 + len(self.later), positions), -1, np.int32)
+
+        def take(stage: int, some: np.ndarray) -> None:
+            told = _told(self._expected(stage, codes, some))
+            codes[stage, some] = coder.decode(_EACH, told)
+            again.encode(codes[stage, some], _EACH, told)
+
         try:
-            group = 0
             for position in range(positions):
-                code = coder.decode(self._models[0][group])
-                codes[0, position] = code
-                group = self.context[code]
+                take(0, np.array([position]))
             stages = depth(codes[0])
-            for stage, model in enumerate(self._models[1:], start=1):
-                there = stages > stage
-                if there.any():
-                    codes[stage, there] = coder.decode(model, int(there.sum()))
+            for stage in range(1, len(codes)):
+                for some in _chunks(stages > stage):
+                    take(stage, some)
         except (AssertionError, ValueError):  # numbers outside the interval
             raise ValueError("its codes cannot be decoded: the file is not valid") from None
-        if self.encode(codes) != data:
+        if _shortest(again) != data:
             raise ValueError("its codes have bytes too many or too few: the file is not valid")
         return codes
 
-    def _groups(self, first: np.ndarray) -> np.ndarray:
-        """Which of the first stage's tables each position uses."""
-        return np.concatenate([[0], self.context[first[:-1]]])
+    def _expected(self, stage: int, codes: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """Frequencies (n, K) of a stage's codes at `positions (n,)`; codes before are known."""
+        if stage < len(self.nets):
+            return frequencies(self.nets[stage].weights(codes, positions))
+        if stage == 0:
+            return self._frequencies[0][self.context[codes[0, positions - 1]] * (positions > 0)]
+        return self._frequencies[stage][None].repeat(len(positions), axis=0)
+
+    @property
+    def version(self) -> int:
+        """Of the format that a file of them has."""
+        return 3 if self.nets else 2
 
     @cached_property
     def _frequencies(self) -> list[np.ndarray]:
         return [frequencies(weights) for weights in (self.first, *self.later)]
-
-    @cached_property
-    def _bits(self) -> list[np.ndarray]:
-        return [math.log2(TOTAL) - np.log2(table) for table in self._frequencies]
-
-    @cached_property
-    def _least_bits(self) -> float:
-        return max(float(self._bits[0].min()), 0.001)
-
-    @cached_property
-    def _models(self) -> list:
-        first, *later = self._frequencies
-        return [[_model(row) for row in first], *[_model(row) for row in later]]
 
 
 def frequencies(weights: np.ndarray) -> np.ndarray:
@@ -195,10 +195,19 @@ def _weights(counts: np.ndarray) -> np.ndarray:
     return np.maximum(1, np.round(share * LARGEST_WEIGHT)).astype(np.int64)
 
 
-def _model(table: np.ndarray) -> constriction.stream.model.Categorical:
+def _chunks(there: np.ndarray) -> list[np.ndarray]:
+    """Where it is true, 64 places at a time: frequencies of a long sound would fill the memory."""
+    found = np.flatnonzero(there)
+    return np.split(found, range(64, len(found), 64)) if len(found) else []
+
+
+_EACH = constriction.stream.model.Categorical(perfect=False)  # a model of its own for each code
+
+
+def _told(table: np.ndarray) -> np.ndarray:
     # The library gives every code 1 and shares out the rest, TOTAL - K, in proportion. Told numbers
     # that sum to just this rest, its factor is exactly 1, and its table exactly this one.
-    return constriction.stream.model.Categorical((table - 1).astype(np.float64), perfect=False)
+    return (table - 1).astype(np.float64)
 
 
 def _shortest(coder: constriction.stream.queue.RangeEncoder) -> bytes:

@@ -21,36 +21,12 @@ from ..features import Features, Front
 from ..files import load_tensors
 from ..models import Autoencoder, Recipe
 from ..spectral import MelConfig
+from . import context
 from .entropy import LARGEST_WEIGHT, Tables
 
 _TABLES = "tables."
-
-
-def find(path: str | Path) -> Path:
-    """The codec's file: `path` itself, or that in a run's folder, or in a grid's of one run.
-
-    Raises `FileNotFoundError` for a folder without one, `ValueError` where there are several.
-    """
-    path = Path(path)
-    if not path.is_dir() or (path / NAME).is_file():
-        return path / NAME if path.is_dir() else path
-    found = sorted(path.glob(f"*/{NAME}"))
-    if len(found) > 1:
-        names = ", ".join(each.parent.name for each in found)
-        raise ValueError(f"{path} holds {len(found)} models: name one of them, {path}/ and {names}")
-    if not found:
-        raise FileNotFoundError(
-            f"{path} holds no {NAME}: a training that reached its end leaves one (for an older "
-            f"run of a grid of sounds, `python -m vqlab train -f {path}/config.yaml --out "
-            f"{path.parent}` adds it)"
-        )
-    return found[0]
-
-
 MOST_CODES = 65_536
 """Of a codebook whose codes can be written down and read again."""
-NAME = "codec.safetensors"
-"""The codec in the folder of its training."""
 
 
 def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -165,26 +141,28 @@ def with_averages(fresh: dict[str, Tensor], saved: dict[str, Tensor]) -> dict[st
 
 
 def table_tensors(tables: Tables) -> dict[str, Tensor]:
-    """The tables as tensors to store: weights as int16, groups as uint8."""
+    """The tables as tensors to store: weights as int16, groups as uint8; and the networks."""
     named = {"context": torch.from_numpy(tables.context).to(torch.uint8)}
     for stage, weights in enumerate((tables.first, *tables.later)):
         named[f"stage_{stage}"] = torch.from_numpy(weights).to(torch.int16)
+    named |= context.to_tensors(tables.nets)
     return {_TABLES + name: tensor for name, tensor in named.items()}
 
 
 def read_tables(tensors: dict[str, Tensor], codebook_sizes: Sequence[int]) -> Tables:
-    """The inverse of `table_tensors`.
+    """The inverse of `table_tensors`; the networks are taken out of `tensors`.
 
     Raises `ValueError` for tables of other sizes, and for numbers out of range.
     """
+    nets = context.taken_from(tensors, _TABLES, codebook_sizes)
     first = tuple(codebook_sizes[:1])
     groups = tensors.get(f"{_TABLES}stage_0", torch.empty(0)).shape
     wanted = {"context": (torch.uint8, first), "stage_0": (torch.int16, (*groups[:1], *first))}
     wanted |= {f"stage_{n}": (torch.int16, (size,)) for n, size in enumerate(codebook_sizes) if n}
     found = {name.removeprefix(_TABLES): (t.dtype, tuple(t.shape)) for name, t in tensors.items()}
     if found == wanted and 1 <= groups[0] <= 256:
-        context, *tables = [tensors[_TABLES + name].numpy().astype(np.int64) for name in wanted]
+        groups_of, *tables = [tensors[_TABLES + name].numpy().astype(np.int64) for name in wanted]
         counted = all(1 <= table.min() and table.max() <= LARGEST_WEIGHT for table in tables)
-        if context.max() < groups[0] and counted:
-            return Tables(context, tables[0], tables[1:])
+        if groups_of.max() < groups[0] and counted:
+            return Tables(groups_of, tables[0], tables[1:], nets)
     raise ValueError("its tables of frequencies do not fit its codebooks")

@@ -1,8 +1,5 @@
 """Weights that ship with the package, and the two functions most people want.
 
-A file opens with the codec that wrote it and with no other: a reader that is told none takes the
-one whose identity the file carries.
-
 Notebook: 00
 """
 
@@ -19,9 +16,9 @@ from torch import Tensor
 
 from .. import audio
 from ..audio.long import spool
-from ..files import OUTSIDE, Bytes, bundled, read, weights_at_hand, write_whole, written_place
+from ..files import bundled, write_whole, written_place
+from ..files.codecs import OUTSIDE, Bytes, find_codec, read, weights_at_hand
 from .codec import Codec
-from .file import find
 from .packing import unpack
 
 
@@ -42,7 +39,7 @@ def _kept(name: str | Path) -> Codec:
     if name in shipped:
         path = bundled("weights", f"{name}.safetensors")
     elif name.endswith(".safetensors") or Path(name).is_dir():
-        path = find(name)
+        path = find_codec(name)
     else:
         raise ValueError(
             f"no weights called {name!r} ship with vqlab: take one of {', '.join(shipped)}, or "
@@ -98,7 +95,7 @@ def compress(
 
 
 def codec_of(data: bytes) -> Path:
-    """The file of the codec that wrote a packed file.
+    """The file of the codec that wrote a packed file, which opens with no other; by its identity.
 
     Raises `ValueError` for what is no packed file, and where that codec is not at hand.
     """
@@ -110,8 +107,8 @@ def codec_of(data: bytes) -> Path:
         at_hand.append(f"{path.stem} ({found})")
     raise ValueError(
         f"this file was made with other weights (identity {wanted}) than "
-        f"{' and '.join(at_hand)}: give the model it was compressed with; weights that shipped "
-        f"once are in the repository of vqlab, in its folder {OUTSIDE[0]}"
+        f"{' and '.join(at_hand)}: give the model it was compressed with (vqlab's repository has "
+        f"weights that shipped once in its folder {OUTSIDE[0]})"
     )
 
 

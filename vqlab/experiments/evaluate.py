@@ -25,9 +25,9 @@ from tqdm.auto import tqdm
 
 from .. import metrics, spectral, training
 from ..codec import Codec
-from ..codec.file import NAME
 from ..features import Front
 from ..files import load_json, save_tensors, write_whole
+from ..files.codecs import CODEC
 from ..quantize import CodebookStats
 from . import data, folders
 from .data import Split
@@ -81,7 +81,7 @@ def evaluate(
                 rows.append(row)
                 tensors["inversion"] = error
         model.to(place)
-        codec = Codec.load(folder) if (folder / NAME).is_file() else None
+        codec = Codec.load(folder) if (folder / CODEC).is_file() else None
         row, error, pictures = measure(single, model, split, codec)
         reports = folders.reports_of(folder)
         best = min(reports, key=lambda report: report["validation_error"])

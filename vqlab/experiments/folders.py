@@ -20,8 +20,9 @@ import torch
 
 from .. import __version__, models
 from ..codec import Codec, load_pretrained
-from ..codec.file import NAME, plan
+from ..codec.file import plan
 from ..files import load_json, load_tensors, write_whole
+from ..files.codecs import CODEC
 from . import reading
 from .build import build, codec_of, recipe_of
 from .grid import Single, singles
@@ -97,7 +98,7 @@ def codecs_in(paths: Sequence[str]) -> dict[str, Codec]:
     for each in paths:
         for path in grids_in(each):
             for run in runs_in(path) if is_experiment(path) else ():
-                there = (run / NAME).is_file()
+                there = (run / CODEC).is_file()
                 found.append((run, Codec.load(run) if there else codec_of(*load_model(run))))
             if not is_experiment(path):
                 found.append((path, load_pretrained(each)))

@@ -19,9 +19,9 @@ from tqdm.auto import tqdm
 
 from .. import models, processes, training
 from ..codec import Codec
-from ..codec.file import NAME
 from ..features import Features
 from ..files import load_json, write_whole
+from ..files.codecs import CODEC
 from ..training.runs import LAST, Run
 from . import data, folders, reading
 from .build import build, codec_of, loss_of
@@ -78,7 +78,7 @@ def train(
 
 def _is_done(single: Single, folder: Path) -> bool:
     """Whether nothing is left to do; runs of sound by an older version lack their codec."""
-    complete = single.grid.spectrogram is None or (folder / NAME).is_file()
+    complete = single.grid.spectrogram is None or (folder / CODEC).is_file()
     return folders.is_finished(folder) and complete
 
 
@@ -207,4 +207,4 @@ def _save_codec(
         counted = counted // 6 if train.front else counted  # segments are longer than clips
         some = range(0, len(train), max(1, len(train) // counted))
         codec.fit_tables([waveforms[i] for i in some])
-    codec.save(folder / NAME)
+    codec.save(folder / CODEC)

@@ -32,10 +32,6 @@ try:
 except ImportError:  # on Windows a killed writer's file stays until it is removed by hand
     fcntl = None
 
-Bytes = bytes | bytearray | memoryview
-OUTSIDE = ("earlier", "next")
-"""Folders of the repository with codecs that are in no wheel: those that shipped once, whose files
-shall still open, and those in training."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -54,25 +50,6 @@ def bundled(*parts: str) -> Path:
         f"{'/'.join(parts)!r} is not among the data that ship with vqlab (looked in "
         f"{', '.join(map(str, places))}). Install vqlab again, or work in a full checkout."
     )
-
-
-def weights_at_hand() -> list[Path]:
-    """The files of codecs that ship, and of a checkout also those in its folders `OUTSIDE`."""
-    weights = bundled("weights")  # in a wheel nothing lies beside the folder it is in
-    folders = [weights, *(weights.parents[1] / name for name in OUTSIDE)]
-    return [path for folder in folders for path in sorted(folder.glob("*.safetensors"))]
-
-
-def read(path_or_bytes: str | Path | Bytes) -> bytes:
-    """The bytes of a packed file. Raises `FileNotFoundError` or `ValueError` (too large)."""
-    if isinstance(path_or_bytes, Bytes):
-        return bytes(path_or_bytes)
-    path = Path(path_or_bytes)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}: check the name")
-    if path.stat().st_size > 2**28:
-        raise ValueError(f"{path} has {path.stat().st_size} bytes: no .vql file is that large")
-    return path.read_bytes()
 
 
 def beside_notebooks(*rooms: str) -> list[str]:
