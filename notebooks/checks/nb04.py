@@ -153,7 +153,7 @@ def _drawn(fn: Callable[..., Any]) -> dict[str, Any]:
     layer, z_e = fn().train(), 0.5 * noise(3, 6, 5)
     z_e.requires_grad_()
     z, kl = layer(z_e)
-    seen = {name: _kl_of(fn, *numbers) for name, numbers in _SINGLE.items()}
+    seen: dict[str, Any] = {name: _kl_of(fn, *numbers) for name, numbers in _SINGLE.items()}
     seen |= {"the KL of 3 × 3 × 5 numbers": kl, "the shape of z": str(tuple(z.shape))}
     mean, log_variance = z_e.detach().chunk(2, dim=1)
     many = layer(z_e.detach().repeat(8000, 1, 1))[0].unflatten(0, (8000, 3))

@@ -48,7 +48,8 @@ _SINGLE = {  # z, mean, log_variance of one number: each shows one part of the f
 
 def _draws(fn: Callable[..., Any]) -> dict[str, Any]:
     whole = fn(_z.clone(), _mean.clone(), _log_variance.clone())
-    seen = {"the shape of the result for 3 clips": str(tuple(getattr(whole, "shape", ("none",))))}
+    shape = str(tuple(getattr(whole, "shape", ("none",))))
+    seen: dict[str, Any] = {"the shape of the result for 3 clips": shape}
     for name, numbers in _SINGLE.items():
         seen[name] = float(fn(*(torch.full((1, 1, 1), number) for number in numbers)))
     return seen | {"the bits of 3 clips of 2 × 4 numbers": whole}
@@ -207,7 +208,7 @@ def _steered(fn: Callable[..., Any]) -> dict[str, Any]:
     """Where beta stands after one step: at a rate far too high, a bit too low, and in use."""
     z_e = noise(4, 6, 5).requires_grad_()
     kl = float(models.Gaussian(3).eval()(z_e).stats["kl"].detach())
-    seen = {"beta at the start": float(fn(3, 1.0).beta)}
+    seen: dict[str, Any] = {"beta at the start": float(fn(3, 1.0).beta)}
     for wish, said in (
         (kl / 5, "a clip costs five times the wish"),
         (5 * kl, "a clip costs a fifth of the wish"),

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .. import datasets
     from ..experiments.schema import Grid
 
-
 PLACES = {
     "dataset": "dataset.of", "root": "dataset.root", "words": "dataset.words",
     "speeds": "dataset.speeds", "hop_length": "spectrogram.hop_length",
