@@ -104,7 +104,7 @@ def in_time(seconds: float) -> Iterator[None]:
         raise TimeoutError(f"it has not come to an end after {seconds:g} s")
 
     before = signal.signal(signal.SIGVTALRM, late)
-    # Again and again: Python drops an error raised in a callback, and what does not end would go on.
+    # Again and again, because Python drops an error that is raised in a callback.
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds, seconds)
     try:
         yield
