@@ -31,7 +31,7 @@ plane""",
     "strip = widgets.code_strip(codec, codes)\nstrip",
     "keys = widgets.keyboard(codec, codes=range(30))\nkeys",
     "rec = widgets.recorder(seconds=0.6)\nrec",
-    "test = listen.abx(wave(500), wave(3000), trials=5, names=('low', 'high'))\ntest",
+    "test = widgets.abx(wave(500), wave(3000), trials=5, names=('low', 'high'))\ntest",
     "slider = widgets.trade_off(wave(500))\nslider",
 ]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vqlab import lessons, models, networks, quantize, training
-from vqlab.listen import blind
+from vqlab.widgets import blind
 
 D = 3
 SOLUTIONS = solutions("07")

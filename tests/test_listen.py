@@ -12,8 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqlab import listen, load_pretrained
-from vqlab.listen import blind, player
+from vqlab import listen, load_pretrained, widgets
+from vqlab.listen import player
+from vqlab.widgets import blind
 
 RATE = 16000
 
@@ -242,5 +243,5 @@ def test_the_plain_text_form_names_the_versions():
 
 
 def test_the_blind_test_is_at_hand_here_too():
-    test = listen.abx(word(), -word(), 8000, trials=3, names=("up", "down"))
+    test = widgets.abx(word(), -word(), 8000, trials=3, names=("up", "down"))
     assert isinstance(test, blind.ABX) and test.trials == 3

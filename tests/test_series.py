@@ -110,7 +110,7 @@ def test_a_section_with_a_widget_has_something_that_stays_in_a_saved_page(number
     for cell in cells(number):
         if cell["cell_type"] == "markdown":
             sections += re.split(r"^## ", cell["source"], flags=re.MULTILINE)[1:]
-        elif re.search(r"^(\w+ = )?(widgets\.|listen\.abx\(|interact\()", cell["source"], re.M):
+        elif re.search(r"^(\w+ = )?(widgets\.|interact\()", cell["source"], re.M):
             sections[-1] += "WIDGET"
         sections[-1] += str(cell.get("outputs", ""))
     for section in sections:

@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 from nbclient import NotebookClient
 
 import vqlab
-from vqlab import audio, edit, listen, widgets
-from vqlab.listen import blind
-from vqlab.widgets import plane
+from vqlab import audio, edit, widgets
+from vqlab.widgets import blind, plane
 
 POINTS = [[-2.0, 1.5], [-1.2, 2.1], [0.4, 0.3], [1.8, -0.6], [1.1, -1.9], [1.9, -0.1]]
 CODES = [[-1.5, 1.5], [1.0, 1.0], [1.5, -1.5], [-1.5, -1.5]]
@@ -66,7 +65,7 @@ def all_widgets(codec, word):
         widgets.code_strip(codec, *word),
         widgets.keyboard(codec, codes=[3, 1, 2]),
         widgets.recorder(),
-        listen.abx(tone(), tone(450.0)),
+        widgets.abx(tone(), tone(450.0)),
         widgets.trade_off(tone()),
     ]
 
@@ -77,7 +76,7 @@ def all_widgets(codec, word):
 def test_import_vqlab_draws_in_no_widgets_and_the_name_is_there():
     code = (
         "import sys, vqlab; early = {'ipywidgets', 'anywidget'} & set(sys.modules);"
-        "print(sorted(early), vqlab.listen.abx.__name__)"
+        "print(sorted(early), vqlab.widgets.abx.__name__)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=HANG
@@ -184,7 +183,7 @@ def test_a_long_sound_is_refused_before_it_is_sent(tmp_path):
     with pytest.raises(ValueError, match="hour.flac lasts 121 s, taken are at most 120 s"):
         widgets.recorder(clip=long)
     with pytest.raises(ValueError, match="lasts 41.0 s: give at most 40 s"):
-        listen.abx(tone(seconds=41), tone(450.0, seconds=41))
+        widgets.abx(tone(seconds=41), tone(450.0, seconds=41))
 
 
 # voronoi
@@ -473,7 +472,7 @@ def test_the_p_value_is_written_out():
 
 
 def test_answers_are_counted_against_what_x_was():
-    test = listen.abx(tone(), tone(450.0), trials=8, names=("original", "other"))
+    test = widgets.abx(tone(), tone(450.0), trials=8, names=("original", "other"))
     truth = list(test._truth)
     for k, x in enumerate(truth):
         assert test.right is None and test.p_value is None and test.result == ""
@@ -486,7 +485,7 @@ def test_answers_are_counted_against_what_x_was():
 
 
 def test_an_answer_counts_once_and_only_for_its_trial():
-    test = listen.abx(tone(), tone(450.0), trials=3)
+    test = widgets.abx(tone(), tone(450.0), trials=3)
     message(test, do="answer", trial=1, choice="a")
     message(test, do="answer", trial=1, choice="b")
     assert test.answers == ["a"] and test.trial == 2
@@ -496,7 +495,7 @@ def test_an_answer_counts_once_and_only_for_its_trial():
 
 def test_x_is_the_drawn_one_and_nothing_in_the_page_says_which():
     a, b = tone(), tone(450.0)
-    test = listen.abx(a, b, trials=6)
+    test = widgets.abx(a, b, trials=6)
     first = list(test._truth)
     for x in first:
         state = test.get_state()
@@ -513,21 +512,21 @@ def test_x_is_the_drawn_one_and_nothing_in_the_page_says_which():
 
 
 def test_the_order_is_another_each_time():
-    orders = {tuple(listen.abx(tone(), tone(450.0), trials=40)._truth) for _ in range(3)}
+    orders = {tuple(widgets.abx(tone(), tone(450.0), trials=40)._truth) for _ in range(3)}
     assert len(orders) == 3
 
 
 def test_a_and_b_are_brought_to_one_level():
-    test = listen.abx(tone(), 0.25 * tone(450.0))
+    test = widgets.abx(tone(), 0.25 * tone(450.0))
     levels = [float(np.square(opened(test._sounds[key])[0]).mean()) for key in "ab"]
     assert levels[0] == pytest.approx(levels[1], rel=0.02)
 
 
 def test_what_cannot_be_compared_is_refused():
     with pytest.raises(ValueError, match="same sound"):
-        listen.abx(tone(), tone())
+        widgets.abx(tone(), tone())
     with pytest.raises(ValueError, match="trials"):
-        listen.abx(tone(), tone(450.0), trials=0)
+        widgets.abx(tone(), tone(450.0), trials=0)
 
 
 # trade_off

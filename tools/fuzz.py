@@ -36,7 +36,7 @@ import soundfile
 import torch
 
 import vqlab
-from vqlab import audio, listen, widgets
+from vqlab import audio, widgets
 from vqlab.codec import Codec
 from vqlab.datasets import archives
 from vqlab.experiments import build, folders, grid, reading
@@ -292,7 +292,7 @@ def messages(folder: Path) -> tuple[Make, Take]:
         widgets.code_strip(speech, *speech.encode(tones[0], 2)),
         widgets.keyboard(speech, codes=[3, 1, 2]),
         widgets.recorder(),
-        listen.abx(*tones),
+        widgets.abx(*tones),
         widgets.trade_off(tones[0]),
     ]
     names = sorted({name for widget in all_ for name in widget.keys})

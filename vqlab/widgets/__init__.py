@@ -6,6 +6,7 @@
     recorder(seconds=3)             microphone, upload, or a bundled clip
     trade_off(waveform)             the length of the window on a slider
     knobs(function, n=slider)       sliders above what a function makes of them
+    abx(a, b, rate)                a blind test: do you hear a difference?
 
 Each is a Python object first: its state can be read, set and tested without a page, and where no
 page is there (an exported notebook, a test) one sentence stands for it. Shown in JupyterLab or
@@ -19,6 +20,7 @@ from ..files import beside_notebooks
 
 __path__ += beside_notebooks("widgets")
 
+from .blind import ABX as abx  # noqa: E402
 from .keys import Keyboard as keyboard  # noqa: E402
 from .knobs import knobs  # noqa: E402
 from .plane import Voronoi as voronoi  # noqa: E402

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 import traitlets as t
 
-from ..plots.media import sound_uri
-from ..widgets.base import LONGEST, Widget, assets, mono, whole_number
-from . import comparing as listen
+from vqlab import listen
+from vqlab.plots.media import sound_uri
+from vqlab.widgets.base import LONGEST, Widget, assets, mono, whole_number
 
 MOST = 100
 
