@@ -29,7 +29,9 @@ LARGEST = 3
 
 
 def test_published_scores_are_of_the_code_at_hand():
-    """After such a change: `benchmarks/codecs.py` twice, `card.py`, `files.py`, `tools/tables.py`.
+    """After such a change: `benchmarks/codecs.py` twice, `phonemes.py`, `card.py`, `files.py`.
+
+    Then `tools/tables.py`.
 
     Commands as they stand beside the tables in `docs/results.md`.
     """
