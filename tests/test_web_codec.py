@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 import torch
-from _support import script
+from _support import missing, script
 from torch import nn
 
 from vqlab.codec import Codec, Recipe, packing
@@ -22,6 +22,11 @@ def bench():
 
 
 @pytest.fixture(scope="module")
+def browsers():
+    return script("benchmarks", "browsers")
+
+
+@pytest.fixture(scope="module")
 def export():
     return script("web", "export")
 
@@ -32,13 +37,13 @@ def codec(bench):
 
 
 @pytest.fixture(scope="module")
-def golden(bench, export, codec, tmp_path_factory):
+def golden(bench, browsers, export, codec, tmp_path_factory):
     """A folder with clips and the codec, and what Python makes of the clips: 44 files."""
     folder = tmp_path_factory.mktemp("page")
     named = [(name, x) for name, x in bench.sounds(13) if len(x) < 100_000]
     clips, _ = bench.prepare(folder, codec, named)
     export.export(bench.WEIGHTS, folder, bits=16)
-    bench.pages(folder)
+    browsers.pages(folder)
     return folder, clips
 
 
@@ -48,20 +53,35 @@ def agrees(bench, codec, clips, found):
         assert bench.apart_db(clip, one, codec) <= 0.02, clip.name
 
 
-def test_node_gives_pythons_bytes_and_sound_without_webassembly(bench, codec, golden):
+def test_node_gives_pythons_bytes_and_sound_without_webassembly(bench, browsers, codec, golden):
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
     folder, clips = golden
-    agrees(bench, codec, clips, bench.in_node(folder, plain=True))
+    agrees(bench, codec, clips, browsers.in_node(folder, plain=True))
 
 
-def test_chromium_gives_pythons_bytes_and_sound_from_a_file(bench, codec, golden, browser):
+def test_chromium_gives_pythons_bytes_and_sound_from_a_file(
+    bench, browsers, codec, golden, browser
+):
     folder, clips = golden
-    agrees(bench, codec, clips, bench.in_browser(browser, (folder / "fast.html").as_uri()))
+    agrees(bench, codec, clips, browsers.in_browser(browser, (folder / "fast.html").as_uri()))
+
+
+@pytest.mark.parametrize("name", ["Firefox", "WebKit"])
+def test_other_browsers_give_pythons_bytes_and_sound(
+    bench, browsers, codec, golden, tmp_path, name
+):
+    command = browsers.programs(tmp_path).get(name)
+    if command is None:
+        missing(f"{name} is not installed")
+    folder, clips = golden
+    agrees(bench, codec, clips, browsers.in_program(command, folder))
 
 
 @pytest.mark.parametrize("priced", [False, True], ids=["tables", "networks"])
-def test_a_codec_of_other_sizes_gives_pythons_bytes(bench, export, browser, tmp_path, priced):
+def test_a_codec_of_other_sizes_gives_pythons_bytes(
+    bench, browsers, export, browser, tmp_path, priced
+):
     torch.manual_seed(0)
     sizes = dict(n_mels=20, dim=12, codebook_size=40, stages=3, stride=2, width=20)
     recipe = Recipe("variable_speech", sizes | dict(encoder_blocks=1, decoder_blocks=2))
@@ -81,8 +101,8 @@ def test_a_codec_of_other_sizes_gives_pythons_bytes(bench, export, browser, tmp_
     small = Codec.load(tmp_path / "small.safetensors")
     made, _ = bench.prepare(tmp_path, small, [(str(n), x) for n, x in enumerate(clips)])
     export.export(tmp_path / "small.safetensors", tmp_path, bits=16)
-    bench.pages(tmp_path)
-    found = bench.in_browser(browser, (tmp_path / "fast.html").as_uri())
+    browsers.pages(tmp_path)
+    found = browsers.in_browser(browser, (tmp_path / "fast.html").as_uri())
     agrees(bench, small, made, found)
 
 
@@ -104,28 +124,29 @@ def test_another_kind_of_codec_is_refused_in_one_sentence(
 
 
 def test_with_eight_bits_the_sound_stays_within_half_a_decibel(
-    bench, export, codec, golden, browser
+    bench, browsers, export, codec, golden, browser
 ):
     folder, clips = golden
     export.export(bench.WEIGHTS, folder, bits=8)
-    found = bench.in_browser(browser, (folder / "fast.html").as_uri())
+    found = browsers.in_browser(browser, (folder / "fast.html").as_uri())
     assert bench.different(clips, found) == []
     assert max(bench.apart_db(*pair, codec) for pair in zip(clips, found, strict=True)) < 0.5
 
 
 @pytest.fixture(scope="module")
-def opened(bench, export, golden, browser):
+def opened(bench, browsers, export, golden, browser):
     """A page with `codec`, the shipped one, and `from` and `to`, which read and write base64."""
     folder, _ = golden
     export.export(bench.WEIGHTS, folder, bits=8)
-    scripts = "".join(f'<script src="{name}"></script>' for name in ("codec.js", *bench.MADE))
+    scripts = "".join(f'<script src="{name}"></script>' for name in ("codec.js", *browsers.MADE))
     (folder / "open.html").write_text(f"<!doctype html><meta charset=utf-8>{scripts}")
     with closing(browser.new_page()) as page:
         page.goto((folder / "open.html").as_uri())
-        page.evaluate("""() => {
+        page.evaluate("""async () => {
+          const {Codec, unzipped} = vqlabCodec();
           self.from = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
           self.to = (bytes) => btoa(String.fromCharCode(...bytes));
-          self.codec = new (vqlabCodec().Codec)(from(vqlabParts.sound));
+          self.codec = new Codec(await unzipped(from(vqlabParts.sound)));
         }""")
         yield page
 

@@ -255,8 +255,8 @@ def test_without_webassembly_the_bytes_are_the_same(browser, site, codec, word):
     place.unlink()
 
 
-def test_from_a_server_on_a_phone_in_the_dark(browser, bench, site):
-    with bench.served(site) as address:
+def test_from_a_server_on_a_phone_in_the_dark(browser, site):
+    with script("benchmarks", "browsers").served(site) as address:
         options = {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"}
         with watched(browser, address, **options) as page:
             page.goto(f"{address}/codec.html")
@@ -274,8 +274,8 @@ def test_sizes_stay_what_a_friend_waits_for(site):
     def size(*names):
         return sum((site / name).stat().st_size for name in names)
 
-    before = ["codec.html", "website.css", "website.js", "codec/codec.js", "codec/page.js"]
-    before += ["codec/page.css"]
+    before = ["codec.html", "website.css", "website.js", "codec/page.css"]
+    before += [f"codec/{name}" for name in script("web", "codec_page").SCRIPTS]
     first = ["codec/kernel.js", "codec/sound.bin", "codec/clips/voices_en_hello.js"]
     assert size(*before) <= 500_000 and size(*first) <= 8_000_000
     assert size(*before, *first, "codec/voice.bin") <= 16_000_000

@@ -650,16 +650,23 @@ function vqlabCodec() {
 
   /** Weights as frequencies that sum to TOTAL: where each code's interval begins, K + 1 numbers. */
   function intervals(weights) {
-    const sum = weights.reduce((a, b) => a + b, 0), size = weights.length;
-    const table = Array.from(weights, (w) => 1 + Math.floor(w * (TOTAL - size) / sum));
-    const heaviest = weights.indexOf(weights.reduce((a, b) => Math.max(a, b)));
-    table[heaviest] += TOTAL - table.reduce((a, b) => a + b);
-    const starts = new Uint32Array(size + 1);
-    table.forEach((f, k) => { starts[k + 1] = starts[k] + f; });
+    const size = weights.length, starts = new Uint32Array(size + 1);
+    let sum = 0, heaviest = 0, missing = TOTAL;
+    for (let k = 0; k < size; k++) {
+      sum += weights[k];
+      if (weights[k] > weights[heaviest]) heaviest = k;
+    }
+    for (let k = 0; k < size; k++) {
+      starts[k + 1] = 1 + Math.floor(weights[k] * (TOTAL - size) / sum);
+      missing -= starts[k + 1];
+    }
+    starts[heaviest + 1] += missing;
+    for (let k = 0; k < size; k++) starts[k + 1] += starts[k];
     return starts;
   }
 
-  const STEPS = 32, HALVINGS = Array.from({ length: STEPS }, (_, i) => Math.round(2 ** (22 - i / STEPS)));
+  /** The weight of a code whose logit lies so far below the highest: 32 steps halve it, 736 leave nothing. */
+  const FALLEN = Array.from({ length: 737 }, (_, below) => Math.round(2 ** (22 - below % 32 / 32)) >> (below >> 5));
 
   /** The network that prices the codes of a stage by what surrounds them, in whole numbers (`context.Net`). */
   class Net {
@@ -668,7 +675,8 @@ function vqlabCodec() {
       const { data, shape: [slots, size, hidden] } = get("tables"), windows = get("windows").data;
       Object.assign(this, { size, hidden, tables: data, bias: get("bias").data, unit: 2 ** get("shift").data[0] });
       this.windows = Array.from({ length: slots }, (_, i) => windows.subarray(3 * i, 3 * i + 3));
-      this.out = get("out").data;
+      const out = get("out").data; // of each code, a number for each hidden one
+      this.out = Int8Array.from(out, (_, i) => out[i % size * hidden + Math.floor(i / size)]); // the other way about
       this.outBias = get("out_bias").data;
     }
 
@@ -686,15 +694,59 @@ function vqlabCodec() {
         }
         for (let i = 0; i < hidden; i++) total[i] += Math.floor(sum[i] / Math.max(present, 1));
       });
-      const logits = Float64Array.from(this.outBias, (logit, code) => {
-        for (let i = 0; i < hidden; i++) logit += out[code * hidden + i] * Math.max(total[i], 0);
-        return Math.floor(logit / this.unit);
-      });
-      const most = logits.reduce((a, b) => Math.max(a, b));
-      return intervals(logits.map((logit) => {
-        const below = most - logit, fallen = 2 ** Math.min(Math.floor(below / STEPS), 31);
-        return Math.floor(HALVINGS[below % STEPS] / fallen) + Math.floor(2 ** 18 / size);
-      }));
+      const weights = Float64Array.from(this.outBias); // first as logits
+      for (let i = 0; i < hidden; i++) {
+        for (let code = 0; code < size && total[i] > 0; code++) weights[code] += out[i * size + code] * total[i];
+      }
+      let most = -Infinity;
+      for (let code = 0; code < size; code++) {
+        weights[code] = Math.floor(weights[code] / this.unit);
+        most = Math.max(most, weights[code]);
+      }
+      const least = Math.floor(2 ** 18 / size);
+      for (let code = 0; code < size; code++) weights[code] = FALLEN[Math.min(most - weights[code], 736)] + least;
+      return intervals(weights);
+    }
+  }
+
+  /** A range encoder (Martin 1979), with the same finish as `entropy._shortest`. */
+  class RangeEncoder {
+    constructor() {
+      Object.assign(this, { low: 0n, width: FULL, words: [] });
+    }
+
+    put(table, code) {
+      const step = this.width >> 24n;
+      this.low += step * BigInt(table[code]);
+      this.width = step * BigInt(table[code + 1] - table[code]);
+      if (this.low > FULL) this.low = this.carry(this.low);
+      if (this.width >> WORD === 0n) {
+        this.words.push(Number(this.low >> WORD));
+        this.low = this.low << WORD & FULL;
+        this.width <<= WORD;
+      }
+    }
+
+    /** A number that has outgrown 64 bits, without what goes over into the words written before. */
+    carry(number) {
+      for (let i = this.words.length - 1; ++this.words[i] > 0xffffffff; i--) this.words[i] = 0;
+      return number & FULL;
+    }
+
+    /** The bytes. Of the numbers in the interval, one that ends in as many zero bytes as possible. */
+    finish() {
+      const { low, width, words } = this;
+      let number = low, zeros = 8;
+      for (; ; zeros--) {
+        const unit = 1n << BigInt(8 * zeros);
+        number = (low + unit - 1n) / unit * unit;
+        if (number < low + width) break;
+      }
+      if (number > FULL) number = this.carry(number);
+      words.push(Number(number >> WORD), Number(number & 0xffffffffn));
+      const bytes = new DataView(new ArrayBuffer(4 * words.length));
+      words.forEach((word, i) => bytes.setUint32(4 * i, word));
+      return new Uint8Array(bytes.buffer, 0, 4 * words.length - zeros);
     }
   }
 
@@ -729,42 +781,13 @@ function vqlabCodec() {
 
     /** Bytes of the codes: stage by stage, in each for the positions that have it. */
     encode(columns) {
-      let low = 0n, width = FULL;
-      const words = [];
-      const put = (table, code) => {
-        const step = width >> 24n;
-        low += step * BigInt(table[code]);
-        width = step * BigInt(table[code + 1] - table[code]);
-        if (low > FULL) { // carry into what was written
-          low &= FULL;
-          for (let i = words.length - 1; ++words[i] > 0xffffffff; i--) words[i] = 0;
-        }
-        if (width >> WORD === 0n) {
-          words.push(Number(low >> WORD));
-          low = low << WORD & FULL;
-          width <<= WORD;
-        }
-      };
+      const coder = new RangeEncoder();
       for (let stage = 0; stage <= this.later.length; stage++) {
         columns.forEach((column, p) => {
-          if (column.length > stage) put(this.table(columns, stage, p), column[stage]);
+          if (column.length > stage) coder.put(this.table(columns, stage, p), column[stage]);
         });
       }
-      // Of the numbers in the interval, one that ends in as many zero bytes as possible.
-      let number = low, zeros = 8;
-      for (; ; zeros--) {
-        const unit = 1n << BigInt(8 * zeros);
-        number = (low + unit - 1n) / unit * unit;
-        if (number < low + width) break;
-      }
-      if (number > FULL) {
-        number &= FULL;
-        for (let i = words.length - 1; ++words[i] > 0xffffffff; i--) words[i] = 0;
-      }
-      words.push(Number(number >> WORD), Number(number & 0xffffffffn));
-      const bytes = new DataView(new ArrayBuffer(4 * words.length));
-      words.forEach((word, i) => bytes.setUint32(4 * i, word));
-      return new Uint8Array(bytes.buffer, 0, 4 * words.length - zeros);
+      return coder.finish();
     }
 
     /** The inverse of `encode`; `depth(first)` tells how many codes a column has. */
@@ -772,6 +795,7 @@ function vqlabCodec() {
       if (positions * this.leastBits > 8 * data.length + 64) { // before any memory is taken
         throw new Error(`${data.length} bytes of codes cannot hold ${positions} positions: the file is not valid`);
       }
+      const again = new RangeEncoder(); // has to come to the same bytes
       let low = 0n, width = FULL, point = 0n, next = 0;
       const read = (bytes) => {
         for (let i = 0; i < bytes; i++) point = (point << 8n | BigInt(data[next++] || 0)) & FULL;
@@ -793,6 +817,7 @@ function vqlabCodec() {
           width <<= WORD;
           read(4);
         }
+        again.put(table, code);
         return code;
       };
       const columns = [];
@@ -806,8 +831,8 @@ function vqlabCodec() {
           if (column.length > stage) column[stage] = take(this.table(columns, stage, p));
         });
       }
-      const again = this.encode(columns);
-      if (again.length !== data.length || again.some((byte, i) => byte !== data[i])) {
+      const bytes = again.finish();
+      if (bytes.length !== data.length || bytes.some((byte, i) => byte !== data[i])) {
         throw new Error("its codes have bytes too many or too few: the file is not valid");
       }
       return columns;
@@ -876,6 +901,12 @@ function vqlabCodec() {
     return file;
   }
 
+  /** A file that web/export.py wrote, out of its gzip. */
+  async function unzipped(file) {
+    const stream = new Blob([file]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+
   /** Tensors of a safetensors file; those of 8 bits come with the size of a step for each row. */
   class Tensors {
     constructor(bytes) {
@@ -920,7 +951,7 @@ function vqlabCodec() {
 
   // The codec ---------------------------------------------------------------------------------
 
-  /** A codec from the files that web/export.py writes: `sound` decodes, with `voice` it encodes too.
+  /** A codec from the files that web/export.py writes, unzipped: `sound` decodes, with `voice` it encodes too.
    * Codes are columns: for each position a list of its codes, as long as the position is deep. */
   class Codec {
     constructor(sound, wasm = null) {
@@ -959,7 +990,7 @@ function vqlabCodec() {
       }
     }
 
-    /** Everything about a sound that no rate changes: level, network, nearest codes. */
+    /** Everything about a sound that no rate changes: level, network, nearest codes and their bits. */
     analyse(samples) {
       if (!samples.length || !samples.every(Number.isFinite)) {
         throw new Error("the sound is empty, or holds NaN or infinity: record it again");
@@ -979,8 +1010,8 @@ function vqlabCodec() {
         z.set(found.subarray((own - start) * dim, (end - start) * dim), own * dim);
       }
       const nearest = this.quantizer.nearest(z), first = nearest.map((column) => column[0]);
-      const searches = this.quantizer.search(z, first);
-      return { samples: samples.length, gain, nearest, first, searches };
+      const searches = this.quantizer.search(z, first), prices = this.tables.cost(nearest);
+      return { samples: samples.length, gain, prices, first, searches };
     }
 
     /** The sound at a quality: what a file holds. */
@@ -996,15 +1027,15 @@ function vqlabCodec() {
       if (!(this.lowest * 1000 <= kbps * 1000 + 1e-6)) {
         throw new Error(`this model has no rate of ${kbps} kbit/s: ask for ${this.lowest} or more`);
       }
-      const { samples, nearest, first } = analysis, most = 1000 * kbps * samples / this.sampleRate / 8;
-      const cost = this.tables.cost(nearest), { version } = this.tables;
+      const { samples, prices, first } = analysis, most = 1000 * kbps * samples / this.sampleRate / 8;
+      const { version } = this.tables;
       let low = 0, high = this.quantizer.stages > 1 ? 255 : 0;
       while (low < high) { // the highest quality whose nearest codes fit, with a byte to spare
         const middle = (low + high + 1) >> 1;
         let bits = 0;
-        cost.forEach((prices, p) => {
+        prices.forEach((column, p) => {
           const depth = this.quantizer.depth(first[p], middle);
-          for (let stage = 0; stage < depth; stage++) bits += prices[stage];
+          for (let stage = 0; stage < depth; stage++) bits += column[stage];
         });
         if (overhead(samples, version) + bits / 8 <= most + 1) low = middle;
         else high = middle - 1;
@@ -1095,7 +1126,7 @@ function vqlabCodec() {
     }
   }
 
-  return { Codec, pack, unpack, overhead, loudest, Fourier, filterBank, analyse };
+  return { Codec, unzipped, pack, unpack, overhead, loudest, Fourier, filterBank, analyse };
 }
 
 if (typeof module !== "undefined") module.exports = vqlabCodec();

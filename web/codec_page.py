@@ -21,7 +21,7 @@ from vqlab.codec import Codec
 
 HERE = Path(__file__).resolve().parent
 RATES = (0.5, 1, 1.5)
-"""kbit/s of the files of bundled sounds; page.js has the same."""
+"""kbit/s of the files of bundled sounds; page/sounds.js has the same."""
 SOUNDS = {
     "Hello world": "voices/en/hello",
     "Thank you": "voices/en/thank_you",
@@ -36,6 +36,10 @@ SOUNDS = {
     "right": "words/right",
 }
 """Bundled sounds by their labels: a file of data/, or a folder whose first file is taken."""
+PARTS = ("common", "work", "pictures", "player", "wav")
+PARTS += ("sounds", "microphone", "integers", "bytes", "link")
+SCRIPTS = ("codec.js", *(f"page/{part}.js" for part in PARTS))
+"""What the page runs, in this order."""
 POLICY = {
     "connect-src": "'self'",
     "worker-src": "blob:",
@@ -74,7 +78,8 @@ def write(weights: Path, data: Path, out: Path) -> tuple[str, list[Clip], Codec]
     """
     folder = out / "codec"
     export(weights, folder)
-    for name in ("codec.js", "page.js", "page.css"):
+    (folder / "page").mkdir()
+    for name in (*SCRIPTS, "page.css"):
         shutil.copyfile(HERE / name, folder / name)
     codec = Codec.load(weights)
     sounds = clips(codec, data)
@@ -100,8 +105,7 @@ def write(weights: Path, data: Path, out: Path) -> tuple[str, list[Clip], Codec]
     body = (HERE / "page.html").read_text(encoding="utf-8")
     for name, value in filled.items():
         body = body.replace(f"<!--{name}-->", value)
-    names = ("codec.js", "page.js")
-    scripts = "".join(f'<script src="codec/{name}" defer></script>' for name in names)
+    scripts = "".join(f'<script src="codec/{name}" defer></script>' for name in SCRIPTS)
     return f'<link rel="stylesheet" href="codec/page.css">\n{body}{scripts}', sounds, codec
 
 

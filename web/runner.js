@@ -1,16 +1,16 @@
 /* Run codec.js over the clips of a folder that benchmarks/page.py wrote, in a page or in Node:
- * what it makes of them, and the seconds it took, become `self.vqlabResult`. */
+ * what it makes of them, and the seconds it took, becomes `self.vqlabResult`, a promise. */
 "use strict";
 
-function vqlabRun({ Codec }, parts, clips, plain) {
+async function vqlabRun({ Codec, unzipped }, parts, clips, plain) {
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const text = (array) => {
     let out = "";
     for (let i = 0; i < array.length; i += 8192) out += String.fromCharCode(...array.subarray(i, i + 8192));
     return btoa(out);
   };
-  const codec = new Codec(bytes(parts.sound), plain ? null : new WebAssembly.Module(bytes(parts.kernel)));
-  codec.addVoice(bytes(parts.voice));
+  const codec = new Codec(await unzipped(bytes(parts.sound)), plain ? null : new WebAssembly.Module(bytes(parts.kernel)));
+  codec.addVoice(await unzipped(bytes(parts.voice)));
   return clips.map(({ samples, rates, heard }) => {
     const x = Float32Array.from(new Int16Array(bytes(samples).buffer), (value) => value / 32768);
     const times = [performance.now()];
@@ -34,8 +34,9 @@ if (typeof module !== "undefined") { // node web/runner.js FOLDER [plain]
   for (const name of ["sound.js", "voice.js", "kernel.js", "clips.js"]) {
     vm.runInThisContext(readFileSync(`${folder}/${name}`, "latin1"));
   }
-  const found = vqlabRun(require("./codec.js"), self.vqlabParts, self.vqlabClips, plain);
-  writeFileSync(`${folder}/result.json`, JSON.stringify(found));
+  vqlabRun(require("./codec.js"), self.vqlabParts, self.vqlabClips, plain)
+    .then((found) => writeFileSync(`${folder}/result.json`, JSON.stringify(found)));
 } else {
-  self.vqlabResult = JSON.stringify(vqlabRun(vqlabCodec(), self.vqlabParts, self.vqlabClips, self.vqlabPlain));
+  self.vqlabResult = vqlabRun(vqlabCodec(), self.vqlabParts, self.vqlabClips, self.vqlabPlain)
+    .then((found) => JSON.stringify(found));
 }
