@@ -10,6 +10,8 @@ import pytest
 from _lab import watched
 from _support import ROOT, script
 
+from vqlab.codec.packing import Packed, pack
+
 
 @pytest.fixture
 def page(browser, site):
@@ -180,9 +182,11 @@ def test_searching_is_of_any_case_by_all_words_and_says_when_there_is_nothing(pa
     assert page.locator("#found").is_hidden()
 
 
-def test_files_of_another_codec_are_not_offered_to_the_page():
+@pytest.mark.parametrize("version", [2, 3])
+def test_files_of_another_codec_are_not_offered_to_the_page(version):
     live = script("tools", "website_page").live
-    data = [base64.b64encode(b"VQL2" + identity + b"rest").decode() for identity in (b"us", b"no")]
+    files = [Packed(16000, who, 0, 0.0, 640, b"codes", version) for who in (b"us", b"no")]
+    data = [base64.b64encode(pack(file)).decode() for file in files]
     player = "".join(f'<div class="vq-version" data-vql="{text}">' for text in data)
     assert live(player, b"us") == player.replace(f' data-vql="{data[1]}"', "")
 

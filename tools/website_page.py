@@ -21,6 +21,8 @@ from pygments.lexers import PythonLexer, TextLexer, get_lexer_by_name, get_lexer
 from pygments.util import ClassNotFound
 from website_math import formula
 
+from vqlab.codec.packing import unpack
+
 
 class Places(Protocol):
     """What a page asks of the site: its root, where a file is, which codec it has."""
@@ -188,7 +190,7 @@ def live(player: str, identity: bytes) -> str:
     """The player without files of another codec than the site's, whose page could not open them."""
 
     def kept(match: re.Match[str]) -> str:
-        return match[0] if b64decode(match[1])[4:6] == identity else ""
+        return match[0] if unpack(b64decode(match[1])).identity == identity else ""
 
     return re.sub(r' data-vql="([^"]*)"', kept, player)
 

@@ -115,10 +115,17 @@ const player = (() => {
     choose(Math.min(chosen, versions.length - 1));
     if (!work.codec) return;
     const { bands } = work.codec;
-    for (const version of versions) version.mel = version.mel || await work.ask("picture", { samples: version.samples });
-    if (mine !== versions) return;
-    const top = versions.reduce((most, { mel }) => mel.reduce((a, b) => Math.max(a, b), most), -80);
-    for (const version of versions) paint(version.canvas, version, bands, top, seconds() * RATE);
+    for (const version of mine) {
+      if (version.mel) continue;
+      version.mel = await work.ask("picture", { samples: version.samples });
+      version.top = version.mel.reduce((a, b) => Math.max(a, b)); // dB
+    }
+    const top = Math.max(-80, ...mine.map((version) => version.top));
+    for (const version of mine) { // one after the other: of a long sound they take their time
+      if (mine !== versions) return;
+      paint(version.canvas, version, bands, top, seconds() * RATE);
+      await new Promise((done) => setTimeout(done));
+    }
   }
 
   /** Show these versions; keep what is chosen by its label, or take the one that `prefer` names. */
