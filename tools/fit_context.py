@@ -35,7 +35,8 @@ WINDOWS = (
 """Of each stage: see `vqlab.codec.context.Net`."""
 QUALITIES = (74, 50, 34)
 """Of the codes: about 1, 0.6 and 0.4 kbit/s."""
-HIDDEN = 32
+HIDDEN = (32, 24, 16)
+"""Units of each stage's network; the first saves most, and a codec's file has at most 16 MB."""
 BATCH = 24
 LEARNING_RATE = 1e-2
 
@@ -162,7 +163,7 @@ def main() -> None:
     codes = codes_of(codec, arguments.crops)
     layers = codec.model.bottleneck.in_turn()
     books = [layer.table().detach().float().cpu() for layer in layers[: len(WINDOWS)]]
-    nets = [fit(codes, books[: n + 1], HIDDEN, arguments.epochs) for n in range(len(WINDOWS))]
+    nets = [fit(codes, books[: n + 1], HIDDEN[n], arguments.epochs) for n in range(len(WINDOWS))]
     size = len(books[0])  # whose table is not used any more
     nothing = {"context": np.zeros(size, np.int64), "first": np.ones((1, size), np.int64)}
     codec.tables = dataclasses.replace(codec.tables, **nothing, nets=nets)

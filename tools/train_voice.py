@@ -1,9 +1,10 @@
 r"""Train the codec of speech on all sets at hand that shipped weights may learn from.
 
 Beside `python -m vqlab train`: many sets drawn by weight, cut anywhere at any speed, in drawn
-surroundings, and bfloat16. It begins with the weights of `--start`; the learning rate falls from
-`--learning-rate` along a cosine. So a training of many hours is a row of such calls, each from the
-last one's codec; a call that was interrupted goes on from its own folder.
+surroundings, bfloat16, and a loss that compares envelopes too (`envelopes.py`). It begins with the
+weights of `--start`; the learning rate falls from `--learning-rate` along a cosine. So a training
+of many hours is a row of such calls, each from the last one's codec; a call that was interrupted
+goes on from its own folder.
 
     VQLAB_DATA=... python tools/train_voice.py --start data/weights/speech.safetensors \
         --minutes 60 --threads 1 --out runs/voice
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import crops
 import torch
+from envelopes import LoudMelAndEnvelopes
 from torch import Tensor
 
 from vqlab import __version__, audio, datasets, training
@@ -30,6 +32,7 @@ WEIGHTS = {
 }  # fmt: skip
 SPEEDS = (0.88, 1.22)  # slower would leave too much of the highest bands empty
 KEPT_NOISE = "exercise_bike"  # not learned from, so that noise can be tested
+ENVELOPES = 1.0  # weight of their correlation in the loss
 DECAY = 0.997  # slower codebooks than at a beginning: less noise from single batches
 SECONDS = 2.0
 ITEMS_AN_EPOCH = 4000
@@ -98,7 +101,7 @@ def main() -> None:
         learned,
         chosen_by,
         features=codec.features,
-        loss=training.loud_mel_loss,
+        loss=LoudMelAndEnvelopes(codec.features, ENVELOPES),
         augment=crops.Surroundings(background(codec.sample_rate)),
         batch_size=round(16 / SECONDS),
         bfloat16=True,
