@@ -10,7 +10,6 @@ from vqlab import training
 from vqlab.features import Features
 from vqlab.spectral import MelConfig
 
-
 CONFIG = MelConfig(sample_rate=16000, n_fft=512, hop_length=160, n_mels=80)
 FEATURES = Features(CONFIG, mean=-40.0, std=20.0)
 

@@ -35,7 +35,7 @@ WINDOWS = (
 """Of each stage: see `vqlab.codec.context.Net`."""
 QUALITIES = (74, 50, 34)
 """Of the codes: about 1, 0.6 and 0.4 kbit/s."""
-HIDDEN = (32, 24, 16)
+HIDDEN = (24, 16, 12)
 """Units of each stage's network; the first saves most, and a codec's file has at most 16 MB."""
 BATCH = 24
 LEARNING_RATE = 1e-2
@@ -164,9 +164,7 @@ def main() -> None:
     layers = codec.model.bottleneck.in_turn()
     books = [layer.table().detach().float().cpu() for layer in layers[: len(WINDOWS)]]
     nets = [fit(codes, books[: n + 1], HIDDEN[n], arguments.epochs) for n in range(len(WINDOWS))]
-    size = len(books[0])  # whose table is not used any more
-    nothing = {"context": np.zeros(size, np.int64), "first": np.ones((1, size), np.int64)}
-    codec.tables = dataclasses.replace(codec.tables, **nothing, nets=nets)
+    codec.tables = dataclasses.replace(codec.tables, nets=nets)
     codec.save(arguments.out)
     print(f"{len(codes)} crops; {arguments.out} is {codec.identity().hex()}")
     print("\n".join(compared(Codec.load(arguments.weights), codec)))

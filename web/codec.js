@@ -1056,8 +1056,8 @@ function vqlabCodec() {
     read(bytes) {
       const file = unpack(bytes), hex = (two) => Array.from(two, (x) => x.toString(16).padStart(2, "0")).join("");
       if (hex(file.identity) !== hex(this.identity) || file.version !== this.tables.version) {
-        throw new Error(`this file was made with other weights (identity ${hex(file.identity)}) than these ` +
-          `(${hex(this.identity)}): open it with the codec it was compressed with`);
+        throw new Error(`this file was made with other weights (identity ${hex(file.identity)}, version ` +
+          `${file.version}) than these (${hex(this.identity)}, ${this.tables.version}): open it with the codec it was compressed with`);
       }
       const { samples, gain, quality, payload } = file, depth = (code) => this.quantizer.depth(code, quality);
       return { columns: this.tables.decode(payload, this.positions(samples), depth), samples, gain, quality };

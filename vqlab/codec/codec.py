@@ -217,8 +217,9 @@ class Codec:
         packed = unpack(data)
         if (packed.identity, packed.version) != (self.identity(), self.tables.version):
             raise ValueError(
-                f"this file was made with other weights (identity {packed.identity.hex()}) than "
-                f"these ({self.identity().hex()}): give the model it was compressed with"
+                f"this file was made with other weights (identity {packed.identity.hex()}, version "
+                f"{packed.version}) than these ({self.identity().hex()}, {self.tables.version}): "
+                "give the model it was compressed with"
             )
         level: Level = packed.gain_db
         payload = packed.payload

@@ -17,7 +17,7 @@ from torch import Tensor
 from .. import audio
 from ..audio.long import spool
 from ..files import bundled, write_whole, written_place
-from ..files.codecs import OUTSIDE, Bytes, find_codec, read, weights_at_hand
+from ..files.codecs import EARLIER, Bytes, find_codec, read, weights_at_hand
 from .codec import Codec
 from .packing import unpack
 
@@ -108,7 +108,7 @@ def codec_of(data: bytes) -> Path:
     raise ValueError(
         f"this file was made with other weights (identity {wanted}) than "
         f"{' and '.join(at_hand)}: give the model it was compressed with (vqlab's repository has "
-        f"weights that shipped once in its folder {OUTSIDE[0]})"
+        f"weights that shipped once in its folder {EARLIER})"
     )
 
 

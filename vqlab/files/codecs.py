@@ -12,15 +12,14 @@ from . import bundled
 Bytes = bytes | bytearray | memoryview
 CODEC = "codec.safetensors"
 """The codec in the folder of its training."""
-OUTSIDE = ("earlier", "next")
-"""Folders of the repository with codecs that are in no wheel: those that shipped once, whose files
-shall still open, and those in training."""
+EARLIER = "earlier"
+"""Folder of the repository, in no wheel, with codecs that shipped once: their files still open."""
 
 
 def weights_at_hand() -> list[Path]:
-    """The files of codecs that ship, and of a checkout also those in its folders `OUTSIDE`."""
+    """The files of codecs that ship, and in a checkout also those in its folder `EARLIER`."""
     weights = bundled("weights")  # in a wheel nothing lies beside the folder it is in
-    folders = [weights, *(weights.parents[1] / name for name in OUTSIDE)]
+    folders = [weights, weights.parents[1] / EARLIER]
     return [path for folder in folders for path in sorted(folder.glob("*.safetensors"))]
 
 
