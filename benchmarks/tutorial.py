@@ -24,6 +24,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from tqdm.auto import tqdm
+from vqlab.lessons.tutorial_training import FEATURES
 
 from vqlab import audio, datasets, plots, spectral, training
 from vqlab.codec import Codec, Recipe
@@ -31,13 +32,6 @@ from vqlab.features import Features
 from vqlab.files import write_whole
 from vqlab.metrics import codecs
 from vqlab.spectral import MelConfig
-
-FEATURES = Features(
-    MelConfig(n_fft=1024, hop_length=512, n_mels=128, scale="htk", norm=None),
-    scale="power",
-    picture=True,
-)
-"""The tutorial's front end: mel power as pictures of 128 x 32."""
 
 
 def rivals() -> dict[str, tuple[Codec, dict]]:

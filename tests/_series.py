@@ -11,7 +11,7 @@ from typing import Any
 from _support import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
-NUMBERS = [f"{number:02}" for number in range(13)]
+NUMBERS = [f"{number:02}" for number in range(14)]
 
 
 def notebook(number: str) -> Path:

@@ -39,7 +39,7 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT / "notebooks"))
 
 
-@pytest.mark.parametrize("number", [f"{number:02}" for number in range(13)])
+@pytest.mark.parametrize("number", [f"{number:02}" for number in range(14)])
 def test_the_notebook_exists(number):
     assert [path.name for path in SERIES if path.name.startswith(f"{number}_")]
 

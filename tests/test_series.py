@@ -16,8 +16,8 @@ PACKAGE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "vqlab"
 WITH_PIECES = ("01", "02", "03", "05", "06", "09", "10", "12")  # she builds her codec, her prior
 
 each = pytest.mark.parametrize("number", NUMBERS)
-RUN_ON_HERS = ("04", "07", "11")  # those in which every other exercise is used, too
-IN_FORM = ("00", "04", "07", "08", "11", *WITH_PIECES)
+RUN_ON_HERS = ("04", "07", "11", "13")  # those in which every other exercise is used, too
+IN_FORM = ("00", "04", "07", "08", "11", "13", *WITH_PIECES)
 each_in_form = pytest.mark.parametrize("number", IN_FORM)
 
 

@@ -28,7 +28,7 @@ from vqlab.files import write_whole
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
 MAX_BYTES = 1_500_000
-SECONDS = {"06": 120.0, "07": 120.0}  # of the processor that a notebook may take; all others 90
+SECONDS = {"06": 120.0, "07": 120.0, "13": 480.0}  # of the processor, at most; all others 90
 HANG = 600  # seconds after which a cell hangs, also where much else is running
 COLAB = "https://colab.research.google.com"
 WIDGET = "application/vnd.jupyter.widget-view+json"

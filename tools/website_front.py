@@ -39,7 +39,7 @@ COMPARISONS = [
 PATHS = [
     ("Two hours, from a word to your own codec", (0, 5, 6, 10)),
     ("Sound first", (0, 1, 2, 3)),
-    ("All of it", range(13)),
+    ("All of it", range(14)),
 ]
 
 

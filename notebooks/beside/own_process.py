@@ -4,7 +4,8 @@ The one idea: training is a row of legs (1 minute, 1 more, 3, 5, 10, …), each 
 to nothing, so that every leg ends with a model that can be used. Weights lie beside `my_codec.py`:
 `my_codec.npz` is the newest version, `my_codec.5min.npz` the one after five minutes, and
 `my_codec.now.npz` what to go on with; those of the prior (notebook 12) have names such as
-`my_codec.prior.npz`. Minutes are those of the processor (of the clock on a GPU).
+`my_codec.prior.npz`, those of the tutorial's model (notebook 13) `my_codec.tutorial.npz`. Minutes
+are those of the processor (of the clock on a GPU).
 `VQLAB_TRAINING=off` starts none: so what a saved notebook shows does not depend on a clock.
 """
 
@@ -38,20 +39,28 @@ LEGS = (1, 2, 5, 10, 20, 40, 60, 90, 120)
 """Minutes after which there is a version to hear; a leg ends at each."""
 
 
+ROOMS = {
+    "codec": ("codec", "own_training"),
+    "prior": ("prior", "own_prior_training"),
+    "tutorial": ("tutorial's model", "tutorial_training"),
+}
+"""What can be trained: its name in a sentence, and the module whose `main` trains it."""
+
+
 class Training:
     """How her training stands, read anew whenever it is asked; Jupyter shows it as a sentence.
 
-    of : "codec", or "prior" for that of notebook 12
+    of : "codec", "prior" for that of notebook 12, or "tutorial" for that of notebook 13
     """
 
     def __init__(self, of: str = "codec") -> None:
-        if of not in ("codec", "prior"):
-            raise ValueError(f'of is {of!r}: ask for the training of "codec" or "prior"')
+        if of not in ROOMS:
+            raise ValueError(f"of is {of!r}: ask for the training of one of {', '.join(ROOMS)}")
         self.of = of
 
     def place(self, ending: str) -> Path:
         """A file of this training, such as `my_codec.npz` or `my_codec.prior.npz`."""
-        return where().with_suffix(("" if self.of == "codec" else ".prior") + ending)
+        return where().with_suffix(("" if self.of == "codec" else f".{self.of}") + ending)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -91,7 +100,8 @@ class Training:
         return {name: codec.load_codec(path) for name, path in self.kept().items()}
 
     def __repr__(self) -> str:
-        state, name = self.state, "Training" if self.of == "codec" else "Training of the prior"
+        state = self.state
+        name = "Training" if self.of == "codec" else f"Training of the {ROOMS[self.of][0]}"
         if not state:
             return "No training yet."
         kept = ", ".join(map(str, state["versions"])) or "none"
@@ -105,7 +115,7 @@ class Training:
 
 
 def training(of: str = "codec") -> Training:
-    """How her training stands: of the codec, or of the prior of notebook 12."""
+    """How a training stands: of the codec, the prior of 12, or the tutorial's model of 13."""
     return Training(of)
 
 
@@ -117,7 +127,7 @@ def start_training(data: str | None = None, *, minutes: float = 20, of: str = "c
 
     data : a data set's name; None for people's recordings where they are, else the bundled words
     minutes : until how many minutes, those of earlier starts included
-    of : "codec", or "prior" for that of notebook 12
+    of : "codec", "prior" for that of notebook 12, or "tutorial" for that of notebook 13
     """
     now = Training(of)
     if os.environ.get("VQLAB_TRAINING", "") == "off":
@@ -127,8 +137,9 @@ def start_training(data: str | None = None, *, minutes: float = 20, of: str = "c
         lab = os.environ.get("JPY_PARENT_PID", "")  # the server, in a kernel of Jupyter
         watched = int(lab) if lab.isdigit() and psutil.pid_exists(int(lab)) else os.getpid()
         data = data or recordings()
-        room = __package__ + (".own_training" if of == "codec" else ".own_prior_training")
-        program = f"from {room} import main; main({watched}, {minutes}, {data!r})"
+        program = (
+            f"from {__package__}.{ROOMS[of][1]} import main; main({watched}, {minutes}, {data!r})"
+        )
         command = [sys.executable, "-c", program]
         place = {"VQLAB_MY_CODEC": str(where()), "OMP_NUM_THREADS": "1"}
         root = str(Path(datasets.__file__).resolve().parents[2])
