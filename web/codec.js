@@ -1126,7 +1126,7 @@ function vqlabCodec() {
     }
   }
 
-  return { Codec, unzipped, pack, unpack, overhead, loudest, Fourier, filterBank, analyse };
+  return { Codec, unzipped, unpack, overhead, loudest, analyse };
 }
 
 if (typeof module !== "undefined") module.exports = vqlabCodec();
