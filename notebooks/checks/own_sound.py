@@ -108,7 +108,10 @@ level = piece(
 
 stft = piece(
     "02-stft",
-    lambda fn: {"the spectrum of noise": fn(_sound.clone())},
+    lambda fn: {
+        "the spectrum of noise": fn(_sound.clone()),
+        "the spectrum of noise that ends within a hop": fn(_sound[:, :-1].clone()),
+    },
     (
         "(N_FFT - HOP) // 2",
         "N_FFT // 2",

@@ -1,7 +1,7 @@
 """Running a learner's function and choosing the sentence that answers it.
 
 The order of answers: not attempted yet, an error in the learner's own line, a known mistake, what
-differs in general. Nothing of ours is ever raised into the learner's page.
+differs and the slip that it comes of. Nothing of ours is ever raised into the learner's page.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 
 from .exercise import Exercise, Verdict, difference
 from .own_file import lacking, pieces
+from .slips import recognised
 from .telling import in_time, told
 
 MOST_SECONDS = 60.0
@@ -93,15 +94,15 @@ def _judge(name: str, exercise: Exercise, fn: Callable[..., Any]) -> tuple[str, 
         if isinstance(error, NameError) and name in pieces():
             return "wrong", f"{name}: {lacking(error)}"
         hint = _fitting_hint(exercise, error=error)
-        return "wrong", f"{name}: {hint or told(error, fn)}"
+        hint = hint or recognised(name, exercise, fn, error, before=told(error, fn))
+        return "wrong", f"{name}: {hint}"
     if name in pieces() and _has_arrays(outcome):
         return "wrong", f"{name}: {_NUMPY}"
     if (found := difference(outcome, expected)) is None:
         return "passed", f"Passed: {name}."
-    return (
-        "wrong",
-        f"{name}: {_fitting_hint(exercise, outcome=outcome) or _general(exercise, found)}",
-    )
+    hint = _fitting_hint(exercise, outcome=outcome)
+    hint = hint or recognised(name, exercise, fn, outcome, before=_general(exercise, found))
+    return "wrong", f"{name}: {hint}"
 
 
 def _fitting_hint(
