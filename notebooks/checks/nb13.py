@@ -1,4 +1,4 @@
-"""The exercises of notebook 13: a highway layer, the mu-law, a causal convolution.
+"""The exercises of notebook 13: a highway layer, the mu-law, a causal and a complex convolution.
 
 Each entry is data: a probe on small fixed numbers, the reference, the mistakes people make with
 the hint that fits each, and general hints.
@@ -187,8 +187,76 @@ causal_conv = Exercise(
     ),
 )
 
+# --- 13-complex-conv: x, real, imag ---------------------------------------------------------------
+
+
+def _conv(x: Tensor, weight: Tensor) -> Tensor:
+    return F.conv1d(x, weight, padding=weight.shape[-1] // 2)
+
+
+def _complex(x: Tensor, real: Tensor, imag: Tensor) -> Tensor:
+    return torch.complex(
+        _conv(x.real, real) - _conv(x.imag, imag), _conv(x.real, imag) + _conv(x.imag, real)
+    )
+
+
+complex_conv = Exercise(
+    probe=value_of(
+        torch.complex(noise(2, 3, 6, seed=1), noise(2, 3, 6, seed=2)),
+        noise(4, 3, 3, seed=3),
+        noise(4, 3, 3, seed=4),
+    ),
+    right=_complex,
+    mistakes=(
+        (
+            lambda x, real, imag: torch.complex(
+                _conv(x.real, real) + _conv(x.imag, imag),
+                _conv(x.real, imag) + _conv(x.imag, real),
+            ),
+            "i times i is -1: in the real part the product of both imaginary parts is taken off.",
+        ),
+        (
+            lambda x, real, imag: torch.complex(
+                _conv(x.real, real) - _conv(x.imag, imag),
+                _conv(x.real, imag) - _conv(x.imag, real),
+            ),
+            "in the imaginary part the two products are added.",
+        ),
+        (
+            lambda x, real, imag: torch.complex(_conv(x.real, real), _conv(x.imag, imag)),
+            "the two parts do not meet: each part of the result needs two products.",
+        ),
+        (
+            lambda x, real, imag: torch.complex(_complex(x, real, imag).imag, _conv(x.real, real)),
+            "the two parts of the result are exchanged.",
+        ),
+        (
+            lambda x, real, imag: _complex(x, imag, real),
+            "the two weights are exchanged.",
+        ),
+        (
+            lambda x, real, imag: torch.complex(
+                F.conv1d(x.real, real) - F.conv1d(x.imag, imag),
+                F.conv1d(x.real, imag) + F.conv1d(x.imag, real),
+            ),
+            "there are frames too few: `padding=taps // 2` keeps as many as there were.",
+        ),
+        (
+            lambda x, real, imag: _complex(x, real, imag).real,
+            "only the real part is returned: `torch.complex` joins it with the imaginary one.",
+        ),
+    ),
+    hints=(
+        "Four real convolutions: each part of x with each weight.",
+        "The real part is that of (a + ib)(c + id): ac - bd. The imaginary part is ad + bc.",
+        "`torch.complex(conv(x.real, real) - conv(x.imag, imag), ...)`, where `conv` is "
+        "`F.conv1d` with `padding=real.shape[-1] // 2`.",
+    ),
+)
+
 EXERCISES: dict[str, Exercise] = {
     "highway": highway,
     "mu-law": mu_law,
     "causal-conv": causal_conv,
+    "complex-conv": complex_conv,
 }
