@@ -52,7 +52,7 @@ PLAYS = """(id) => {
 
 SHORTER = {
     "nb06-imports": ("300 if FAST else 1500", "10"),
-    "nb06-s7-start": ("minutes=20", '"words", minutes=0.3'),
+    "nb06-s7-start": ("minutes=20", '"words", minutes=20'),
 }
 """What she changes in a cell before she runs it."""
 
@@ -204,17 +204,18 @@ def test_training_outlives_the_kernel_and_newer_versions_are_heard(page):
     restart(page)
     run_above(page, "nb06-s7-download")
     assert in_kernel(page, "lessons.training().state['process']") == process
-    wait_in_kernel(page, "not lessons.training().running")
+    wait_in_kernel(page, "lessons.training().kept()")
+    assert not in_kernel(page, "lessons.training().stop().running")
 
-    assert "finished: 0.3 of 0.3 minutes" in run(page, "nb06-s7-state")
+    assert "Training is stopped" in run(page, "nb06-s7-state")
     first = run(page, "nb06-s7-versions")
-    assert "0.3 min" in first and "0.5 min" not in first
-    write(page, "nb06-s7-start", 'lessons.start_training("words", minutes=0.5)')
+    assert "1 min" in first and "1.2 min" not in first
+    write(page, "nb06-s7-start", 'lessons.start_training("words", minutes=1.2)')
     assert "Training runs" in run(page, "nb06-s7-start")
     wait_in_kernel(page, "not lessons.training().running")
-    assert "versions after minute: 0.3, 0.5" in run(page, "nb06-s7-state")
-    assert "0.5 min" in run(page, "nb06-s7-curve", "nb06-s7-versions")
-    play(page, "nb06-s7-versions", "0.5 min")
+    assert "versions after minute: 1, 1.2" in run(page, "nb06-s7-state")
+    assert "1.2 min" in run(page, "nb06-s7-curve", "nb06-s7-versions")
+    play(page, "nb06-s7-versions", "1.2 min")
     keep(page, "06_newer")
     table = run(page, "nb06-progress")
     assert "4 of 23 pieces are yours" in table and "finished" in table
@@ -226,7 +227,7 @@ def test_her_file_alone_compresses(page, series):
     """10: the file alone, with her pieces, her weights and ours for the rest."""
     open_notebook(page, notebook("10").name)
     run_above(page, "nb10-alone-run")
-    assert "Your codec, 0 minutes old." in shown(page, "nb10-hear-player")
+    assert "Your codec, 1 min old." in shown(page, "nb10-hear-player")
     assert "4 of 23 pieces are yours" in shown(page, "nb10-fill")
     told = run(page, "nb10-alone-run")
     assert "voice.mine" in told and "back.wav" in told and "Error" not in told

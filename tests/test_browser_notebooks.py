@@ -72,11 +72,13 @@ def lab(browser, tmp_path_factory):
     waveform, rate = audio.load(VOICE)
     audio.save(place / "voice.wav", audio.resample(waveform, rate, 48_000), 48_000)
     own = chromium(browser.browser_type, *microphone(place / "voice.wav"))
-    with jupyterlab(place, notebooks) as address:
-        page = own.new_page(viewport={"width": 1280, "height": 860})
-        page.route(BADGE, lambda route: route.fulfill(content_type="image/svg+xml", body=""))
-        yield page, open_lab(page, address)
-        own.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VQLAB_TRAINING", "off")  # what a cell of 12 starts would outlive the tests
+        with jupyterlab(place, notebooks) as address:
+            page = own.new_page(viewport={"width": 1280, "height": 860})
+            page.route(BADGE, lambda route: route.fulfill(content_type="image/svg+xml", body=""))
+            yield page, open_lab(page, address)
+            own.close()
 
 
 @contextmanager

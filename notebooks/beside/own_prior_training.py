@@ -157,7 +157,7 @@ def trained_prior() -> tuple[ModuleType, nn.Module, nn.Module, list[str]]:
             prior, words, mark = load(own_codec, now.place(".npz"))
             for codec in codecs(own_codec):
                 if own_codec.fingerprint(codec) == mark:
-                    display(Answer(f"Your prior, {now.state.get('minutes', 0):.0f} minutes old."))
+                    display(Answer(f"Your prior, {now.state.get('minutes', 0):.0f} min old."))
                     return own_codec, codec, prior, words
             said = "Our prior: the version of your codec that yours has learned is not kept."
         except RuntimeError:

@@ -75,7 +75,7 @@ def trained() -> tuple[ModuleType, nn.Module]:
         except RuntimeError:
             said = f"Our codec: the weights in {weights.name} are of other pieces than yours now."
         else:
-            display(Answer(f"Your codec, {minutes:.0f} minutes old."))
+            display(Answer(f"Your codec, {minutes:.0f} min old."))
             return own_codec, codec
     display(Answer(said))
     ours = program({})
