@@ -5,7 +5,7 @@ are what the networks learn from, in floating point. Then all weights are rounde
 The codec gets another identity by it, and writes files of version 3. What that saves is told for
 the clips that `benchmarks/` lists, whose speakers nothing has learned from.
 
-    VQLAB_DATA=... python tools/fit_context.py next/voice.safetensors --out runs/priced.safetensors
+    VQLAB_DATA=... python tools/fit_context.py runs/voice/codec.safetensors --out priced.safetensors
 """
 
 from __future__ import annotations
