@@ -173,11 +173,11 @@ def in_kernel(page, expression: str):
     return json.loads(answer)
 
 
-def wait_in_kernel(page, expression: str) -> None:
-    end = time.monotonic() + HANG
+def wait_in_kernel(page, expression: str, seconds: float = HANG) -> None:
+    end = time.monotonic() + seconds
     while not in_kernel(page, f"bool({expression})"):
         if time.monotonic() > end:
-            pytest.fail(f"{expression} did not come true in {HANG} s")
+            pytest.fail(f"{expression} did not come true in {seconds} s")
         page.wait_for_timeout(100)
 
 
