@@ -12,7 +12,6 @@ import librosa
 import torch
 from torch import Tensor
 
-from vqlab import training
 from vqlab.features import Features
 
 LOWEST, BANDS = 150.0, 15  # centre of the lowest third-octave band in hertz, and their number
@@ -22,20 +21,17 @@ CLIP = 1 + 10 ** (15 / 20)  # an envelope counts as at most 15 dB of error above
 SILENT = 1e-4  # stretches 40 dB below the strongest do not count
 
 
-class LoudMelAndEnvelopes:
-    """`training.loud_mel_loss` plus `weight` times (1 - mean correlation of the envelopes)."""
+class Envelopes:
+    """What the correlation of two sounds' envelopes lacks to 1."""
 
-    def __init__(self, features: Features, weight: float) -> None:
+    def __init__(self, features: Features) -> None:
         self.mean, self.std = float(features.mean), float(features.std)
-        self.bands, self.weight = third_octaves(features), weight
-        config = features.config
+        self.bands, config = third_octaves(features), features.config
         self.frames = round(SECONDS * config.sample_rate / config.hop_length)
-        self.__name__ = f"loud_mel_loss_and_{weight:g}_envelopes"
 
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
         """Both (batch, n_mels, frames), normalised decibels; returns a scalar."""
-        correlation = self.correlation(output.float(), target.float())
-        return training.loud_mel_loss(output, target) + self.weight * (1 - correlation)
+        return 1 - self.correlation(output.float(), target.float())
 
     def correlation(self, output: Tensor, target: Tensor) -> Tensor:
         """Mean correlation of the envelopes, from -1 to 1, over all that is not silent."""

@@ -1,10 +1,10 @@
 r"""Train the codec of speech on all sets at hand that shipped weights may learn from.
 
 Beside `python -m vqlab train`: many sets drawn by weight, cut anywhere at any speed, in drawn
-surroundings, bfloat16, and a loss that compares envelopes too (`envelopes.py`). It begins with the
-weights of `--start`; the learning rate falls from `--learning-rate` along a cosine. So a training
-of many hours is a row of such calls, each from the last one's codec; a call that was interrupted
-goes on from its own folder.
+surroundings, bfloat16, and a loss that compares envelopes and loudness too (`envelopes.py`,
+`loudness.py`). It begins with the weights of `--start`; the learning rate falls from
+`--learning-rate` along a cosine. So a training of many hours is a row of such calls, each from the
+last one's codec; a call that was interrupted goes on from its own folder.
 
     VQLAB_DATA=... python tools/train_voice.py --start data/weights/speech.safetensors \
         --minutes 60 --threads 1 --out runs/voice
@@ -17,12 +17,14 @@ from pathlib import Path
 
 import crops
 import torch
-from envelopes import LoudMelAndEnvelopes
+from envelopes import Envelopes
+from loudness import Disturbance
 from torch import Tensor
 
 from vqlab import __version__, audio, datasets, training
 from vqlab.codec import Codec
 from vqlab.datasets import speech_commands
+from vqlab.features import Features
 
 # How often each set is heard. Minutes at hand would be 57, 18, 24, 3, and under 2 for the others.
 WEIGHTS = {
@@ -32,10 +34,24 @@ WEIGHTS = {
 }  # fmt: skip
 SPEEDS = (0.88, 1.22)  # slower would leave too much of the highest bands empty
 KEPT_NOISE = "exercise_bike"  # not learned from, so that noise can be tested
-ENVELOPES = 1.0  # weight of their correlation in the loss
+ENVELOPES, LOUDNESS = 1.0, 0.5  # weights of both in the loss, beside that of loud mel frames
 DECAY = 0.997  # slower codebooks than at a beginning: less noise from single batches
 SECONDS = 2.0
 ITEMS_AN_EPOCH = 4000
+
+
+class AsHeard:
+    """`training.loud_mel_loss` and what STOI's envelopes and PESQ's loudness find amiss."""
+
+    __name__ = f"loud_mel_loss_and_{ENVELOPES:g}_envelopes_and_{LOUDNESS:g}_loudness"
+
+    def __init__(self, features: Features) -> None:
+        self.envelopes, self.loudness = Envelopes(features), Disturbance(features)
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        plain = training.loud_mel_loss(output, target)
+        heard = ENVELOPES * self.envelopes(output, target)
+        return plain + heard + LOUDNESS * self.loudness(output, target)
 
 
 def load(name: str, split: str, seconds: float | None) -> datasets.Dataset:
@@ -101,7 +117,7 @@ def main() -> None:
         learned,
         chosen_by,
         features=codec.features,
-        loss=LoudMelAndEnvelopes(codec.features, ENVELOPES),
+        loss=AsHeard(codec.features),
         augment=crops.Surroundings(background(codec.sample_rate)),
         batch_size=round(16 / SECONDS),
         bfloat16=True,
