@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from vqlab import datasets, metrics, training
-from vqlab.codec import Codec, Recipe, packing
+from vqlab.codec import Codec, Recipe
 from vqlab.features import Features
 from vqlab.files import write_whole
 from vqlab.spectral import MelConfig
@@ -59,7 +59,7 @@ def even(codec: Codec, sound: Tensor, clip: Tensor, kbps: float) -> Tensor:
 
 def stored_bytes(codec: Codec, clip: Tensor, codes: Tensor) -> int:
     """The size of the packed file of `clip` with these codes."""
-    return packing.overhead(len(clip)) + len(codec.tables.encode(codes[0].numpy()))
+    return codec.overhead(len(clip)) + len(codec.tables.encode(codes[0].numpy()))
 
 
 def score(codec: Codec, clips: list, kbps: float, coder: Coder) -> dict[str, Any]:
