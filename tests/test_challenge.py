@@ -1,6 +1,8 @@
 """The one-kilobit challenge: a file is scored by what its bytes are worth; a failure is told."""
 
 import csv
+import subprocess
+import sys
 
 import pytest
 
@@ -54,6 +56,12 @@ def test_a_failure_is_one_sentence(tmp_path, clips, old, new, told):
     with pytest.raises(ValueError, match="mine.py") as found:
         challenge.score_file(path, clips[:1], seconds=seconds)
     assert told in str(found.value) and "\n" not in str(found.value)
+
+
+def test_a_file_ends_in_its_time_where_nobody_waits_for_it_any_more(tmp_path):
+    path = written(tmp_path, "while True: pass")
+    command = [sys.executable, "-c", challenge.RUNNER, str(path), "compress", "1"]
+    assert b"Timeout" in subprocess.run(command, capture_output=True).stderr
 
 
 def test_the_command_goes_on_after_a_failure_and_writes_one_table(tmp_path, capsys):

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 import torch
@@ -441,19 +443,35 @@ def test_training_starts_is_seen_stops_and_goes_on(trains, her_file):
     assert "finished" in lessons.progress()
 
 
+SLOW = """
+import time
+from pathlib import Path
+Path(__file__).with_suffix(".begun").touch()
+time.sleep(3600)
+"""
+
+
 @pytest.mark.timeout(1200)
-def test_training_outlives_the_kernel_and_ends_with_its_jupyterlab(trains):
+@pytest.mark.parametrize("while_it", ["prepares", "trains"])
+def test_training_outlives_the_kernel_and_ends_with_its_jupyterlab(trains, her_file, while_it):
+    if while_it == "prepares":
+        her_file.write_text(SLOW)
     lab = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
     try:
         program = "from vqlab import lessons; lessons.start_training('words', minutes=60)"
         env = os.environ | {"PYTHONPATH": str(ROOT), "JPY_PARENT_PID": str(lab.pid)}
         subprocess.run([sys.executable, "-c", program], env=env, check=True)
-        wait(lambda: trains.state["steps"] > 0)
+        wait(lambda: her_file.with_suffix(".begun").exists() or trains.state["steps"] > 0)
         assert trains.running
     finally:
-        lab.kill()
-        lab.wait()
+        lab.kill()  # and nobody asks how it ended: to the training, that is an end as well
     wait(lambda: not trains.running)
+    lab.wait()
+    left = {path.suffix for path in her_file.parent.iterdir()} - {".begun", ".py"}
+    assert left == {".json", ".log"} | ({".npz"} if while_it == "trains" else set())
+    if while_it == "trains":
+        ours.load_codec(trains.place(".now.npz"))
+    assert "Training is stopped" in repr(trains)
 
 
 @pytest.mark.timeout(1200)
@@ -463,6 +481,60 @@ def test_training_ends_with_the_program_that_started_it(trains):
     subprocess.run([sys.executable, "-c", program], env=env, check=True)
     wait(lambda: not trains.running)
     assert trains.state["ended"] == "stopped" or trains.state["steps"] == 0
+
+
+def processes_of(her_file):
+    """The living processes that train the codec in a file."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        with suppress(psutil.Error):
+            if "own_process import run" in " ".join(process.info["cmdline"] or []):
+                found += [process] * (process.environ()["VQLAB_MY_CODEC"] == str(her_file))
+    return found
+
+
+@pytest.mark.timeout(1200)
+def test_of_two_starts_at_once_one_training_stays(trains, her_file):
+    program = "from vqlab import lessons as now; input(print()); now.start_training('words')"
+    env = os.environ | {"PYTHONPATH": str(ROOT), "JPY_PARENT_PID": str(os.getpid())}
+    command, pipe = [sys.executable, "-c", program], subprocess.PIPE
+    two = [subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, text=True) for _ in "ab"]
+    assert [one.stdout.readline() for one in two] == ["\n", "\n"]  # both are there
+    for one in two:
+        one.stdin.write("\n")
+        one.stdin.flush()
+    assert [one.wait() for one in two] == [0, 0]
+    wait(lambda: trains.state["steps"] > 0 and len(processes_of(her_file)) == 1)
+    assert trains.running
+
+
+@pytest.mark.timeout(1200)
+def test_where_its_files_went_training_ends_and_writes_none(trains, her_file):
+    lessons.start_training("words", minutes=60)
+    wait(lambda: trains.state["steps"] > 0)
+    (process,) = processes_of(her_file)
+    for path in her_file.parent.iterdir():
+        path.unlink()
+    psutil.wait_procs([process], timeout=900)
+    assert not process.is_running() and not [*her_file.parent.iterdir()]
+
+
+@pytest.mark.timeout(1200)
+def test_what_stops_a_training_is_said_and_leaves_the_last_version(trains, her_file):
+    ours.save_codec(ours.Codec(), trains.place(".now.npz"))
+    before = trains.place(".now.npz").read_bytes()
+    program = """
+import resource
+from vqlab import lessons
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+lessons.start_training("words", minutes=60)
+"""
+    env = os.environ | {"PYTHONPATH": str(ROOT), "JPY_PARENT_PID": str(os.getpid())}
+    subprocess.run([sys.executable, "-c", program], env=env, check=True)
+    wait(lambda: not trains.running)
+    assert repr(trains).startswith("Training is stopped (OSError: [Errno 27] File too large): ")
+    assert trains.place(".now.npz").read_bytes() == before
+    assert not [*her_file.parent.glob("*.new.npz")]
 
 
 def test_spectra_are_of_people_where_they_are(monkeypatch, tmp_path):

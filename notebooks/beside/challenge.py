@@ -41,7 +41,8 @@ PEERS = ("Opus 12 ", "Opus 6 60 ms vbr", "Codec2 3200", "Codec2 1200", "Codec2 7
 # What runs beside the file: lengths and bytes come in, lengths and bytes go out. A length below 0
 # is that of a sentence about an error. What the file itself prints goes to stderr.
 RUNNER = """
-import os, runpy, struct, sys
+import faulthandler, os, runpy, struct, sys
+faulthandler.dump_traceback_later(float(sys.argv.pop()), exit=True)  # where its parent was killed
 out = os.fdopen(os.dup(1), "wb")
 os.dup2(2, 1)
 import numpy, torch
@@ -158,7 +159,7 @@ def _run(path: Path, verb: str, items: Sequence[bytes], seconds: float) -> list[
     """What the file makes of each item, in a process and an empty folder of its own."""
     sent = b"".join(struct.pack("<q", len(item)) + item for item in items)
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", RUNNER, str(path), verb]
+        command = [sys.executable, "-c", RUNNER, str(path), verb, str(seconds + 60)]
         try:
             done = subprocess.run(
                 command, input=sent, cwd=folder, capture_output=True, timeout=seconds

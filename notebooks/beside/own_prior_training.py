@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from IPython.display import display
 from torch import Tensor, nn
-from vqlab.lessons.own_process import Steps, Training, device, keep, modest
+from vqlab.lessons.own_process import Steps, Training, device, keep
 from vqlab.lessons.own_training import clips_of, seen, trained
 
 from vqlab.datasets.items import Dataset
@@ -103,9 +103,8 @@ def learner(data: str | None) -> Learner:
     )
 
 
-def main(watched: int, until: float, data: str) -> None:
+def main(until: float, data: str) -> None:
     """The process: train her prior, keep versions, write down how it stands."""
-    modest()
     now, new = Training("prior"), learner(data)
     going_on = now.place(".now.npz")
     if going_on.exists():
@@ -118,7 +117,7 @@ def main(watched: int, until: float, data: str) -> None:
         except RuntimeError:  # other sizes than those weights have
             going_on.unlink()
     learning = new.prior, new.train
-    keep(now, watched, learning=learning, until=until, data=new.data, save=new.save)
+    keep(now, learning=learning, until=until, data=new.data, save=new.save)
 
 
 def save(prior: nn.Module, path: Path, words: Sequence[str], mark: bytes) -> None:

@@ -6,6 +6,8 @@ to nothing, so that every leg ends with a model that can be used. Weights lie be
 `my_codec.now.npz` what to go on with; those of the prior (notebook 12) have names such as
 `my_codec.prior.npz`, those of the tutorial's model (notebook 13) `my_codec.tutorial.npz`. Minutes
 are those of the processor (of the clock on a GPU).
+A process trains as long as `my_codec.training.json` names it: where that file went, or a later
+start took its place, it ends and writes nothing more.
 `VQLAB_TRAINING=off` starts none: so what a saved notebook shows does not depend on a clock.
 """
 
@@ -14,11 +16,14 @@ from __future__ import annotations
 import copy
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +37,12 @@ from vqlab.files import load_json, write_whole
 from vqlab.lessons.guesses import Answer
 from vqlab.lessons.own_file import where
 from vqlab.lessons.own_pieces import own
+from vqlab.processes import Interrupts
 
 PEOPLE = ("speech_commands", "mini_speech_commands")
 """Recordings of people that her training takes where they are, the first that is there."""
 LEGS = (1, 2, 5, 10, 20, 40, 60, 90, 120)
 """Minutes after which there is a version to hear; a leg ends at each."""
-
-
 ROOMS = {
     "codec": ("codec", "own_training"),
     "prior": ("prior", "own_prior_training"),
@@ -137,9 +141,7 @@ def start_training(data: str | None = None, *, minutes: float = 20, of: str = "c
         lab = os.environ.get("JPY_PARENT_PID", "")  # the server, in a kernel of Jupyter
         watched = int(lab) if lab.isdigit() and psutil.pid_exists(int(lab)) else os.getpid()
         data = data or recordings()
-        program = (
-            f"from {__package__}.{ROOMS[of][1]} import main; main({watched}, {minutes}, {data!r})"
-        )
+        program = f"from {__name__} import run; run({of!r}, {watched}, {minutes}, {data!r})"
         command = [sys.executable, "-c", program]
         place = {"VQLAB_MY_CODEC": str(where()), "OMP_NUM_THREADS": "1"}
         root = str(Path(datasets.__file__).resolve().parents[2])
@@ -203,21 +205,43 @@ def learn(
         yield done, loss, True
 
 
+def run(of: str, watched: int, until: float, data: str) -> None:
+    """The process: train at low priority on one thread, and end with the process `watched`."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background ignores
+    threading.Thread(target=_interrupt_with, args=(watched,), daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(10)
+    torch.set_num_threads(1)
+    try:
+        import_module(f"{__package__}.{ROOMS[of][1]}").main(until, data)
+    except KeyboardInterrupt:
+        pass  # before there was anything to keep
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        now = Training(of)
+        if _named(now.state):
+            now.write(now.state | {"ended": f"stopped ({said})"})
+        raise
+
+
+def _interrupt_with(watched: int) -> None:
+    """Wait for the end of another process, then interrupt this one as Ctrl-C does."""
+    with suppress(psutil.NoSuchProcess):
+        other = psutil.Process(watched)
+        while other.is_running() and other.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(1)
+    while True:
+        os.kill(os.getpid(), signal.SIGINT)  # a signal, since that also ends waiting and sleep
+        time.sleep(60)  # for the step in hand; somebody's `except:` may have caught the first
+
+
 def device() -> str:
     """Where there is a GPU, there."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def modest() -> None:
-    """Make this process one of low priority that uses one thread."""
-    if hasattr(os, "nice"):
-        os.nice(10)
-    torch.set_num_threads(1)
-
-
 def keep(
     now: Training,
-    watched: int,
     *,
     learning: tuple[nn.Module, Steps],
     until: float,
@@ -225,12 +249,12 @@ def keep(
     save: Callable[[nn.Module, Path], None],
     finish: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train, keep versions, write down how it stands; end with the process `watched`.
+    """Train, keep versions, write down how it stands; interrupted, keep the last step and end.
 
     learning : a model and what trains it; finish : called before a version is kept
     """
-    others, (model, train) = psutil.Process(watched), learning
-    state = now.state | {"process": _name(psutil.Process()), "data": data, "ended": "stopped"}
+    model, train = learning
+    interrupts, state = Interrupts(), now.state | {"data": data, "ended": "stopped"}
     if not now.place(".now.npz").exists():
         state |= {"minutes": 0.0, "steps": 0, "versions": [], "curve": []}
     written, losses = time.monotonic(), []
@@ -240,7 +264,9 @@ def keep(
         if version:
             finish()
             state["versions"] = [*state["versions"], round(minutes, 3)]
-        if version or time.monotonic() - written > 20:
+        if version or interrupts.seen or time.monotonic() - written > 20:
+            if not _named(now.state):
+                return
             whole = copy.deepcopy(model).cpu()
             save(whole, now.place(".now.npz"))
             if version:
@@ -249,9 +275,14 @@ def keep(
             state["curve"] = [*state["curve"], (state["minutes"], sum(losses) / len(losses))]
             now.write(state)
             written, losses = time.monotonic(), []
-            if not others.is_running():
+            if interrupts.seen:
                 return
     now.write(state | {"ended": "finished"})
+
+
+def _named(state: dict[str, Any]) -> bool:
+    """Whether a state names this process."""
+    return state.get("process", [None])[0] == os.getpid()
 
 
 def _name(process: psutil.Process) -> list[float]:

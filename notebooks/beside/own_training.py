@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from IPython.display import display
 from torch import Tensor, nn
-from vqlab.lessons.own_process import Training, device, keep, modest, recordings
+from vqlab.lessons.own_process import Training, device, keep, recordings
 
 from vqlab import datasets
 from vqlab.datasets.items import Dataset, Item
@@ -111,9 +111,8 @@ def count_codes(own_codec: ModuleType, codec: Any, mels: Tensor) -> None:
     codec.frequencies.copy_(own_codec.frequencies(codes))
 
 
-def main(watched: int, until: float, data: str) -> None:
+def main(until: float, data: str) -> None:
     """The process: train her codec, keep versions, write down how it stands."""
-    modest()
     now, own_codec = Training(), own()
     name, mels = spectra(own_codec, data)
     mels = mels.to(device())
@@ -126,11 +125,13 @@ def main(watched: int, until: float, data: str) -> None:
             going_on.unlink()
 
     def save(whole: nn.Module, path: Path) -> None:
-        own_codec.save_codec(whole, path)
+        try:
+            own_codec.save_codec(whole, path)
+        finally:  # on a full disk what it began takes the room that the reason needs
+            path.with_suffix(".new.npz").unlink(missing_ok=True)
 
     keep(
         now,
-        watched,
         learning=(codec.to(device()), lambda model, steps: own_codec.train(model, mels, steps)),
         until=until,
         data=name,

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from vqlab.lessons.own_process import Training, device, keep, modest
+from vqlab.lessons.own_process import Training, device, keep
 
 from vqlab import datasets, models
 from vqlab.features import Features
@@ -64,9 +64,8 @@ def load(path: Path) -> models.Autoencoder:
     return model.eval()
 
 
-def main(watched: int, until: float, data: str) -> None:
+def main(until: float, data: str) -> None:
     """The process: train the model, keep versions, write down how it stands."""
-    modest()
     now, to_level = Training("tutorial"), own().to_level
     clips = datasets.load(data, "train", words="right", seconds=1.0)
     sounds = torch.stack([to_level(clip.waveform)[0] for clip in clips])
@@ -75,4 +74,4 @@ def main(watched: int, until: float, data: str) -> None:
     going_on = now.place(".now.npz")
     model = load(going_on) if going_on.exists() else models.tutorial()
     learning = model.to(device()), lambda model, steps: train(model, pictures, steps)
-    keep(now, watched, learning=learning, until=until, data=data, save=save)
+    keep(now, learning=learning, until=until, data=data, save=save)
