@@ -265,6 +265,7 @@ def test_an_exercise_that_is_no_piece_is_given_back_and_stays_out_of_the_file(ca
     assert "yours." not in capsys.readouterr().out
     assert lessons.mine("05-vq-loss", vq_loss) is vq_loss is lessons.mine("05-vq-loss")
     assert "yours." in capsys.readouterr().out and not own_file.where().exists()
+    assert lessons.progress().endswith("Passed, and no piece of the codec: 05-vq-loss.")  # for good
 
 
 def test_ours_given_back_stays_ours(her_file, capsys):

@@ -20,7 +20,7 @@ from vqlab import datasets
 from vqlab.datasets.items import Dataset, Item
 from vqlab.files import bundled
 from vqlab.lessons.guesses import Answer
-from vqlab.lessons.own_file import PRIOR, pieces, program, read, where
+from vqlab.lessons.own_file import PRIOR, noted, pieces, program, read, where
 from vqlab.lessons.own_pieces import from_file, own
 
 MOST_CLIPS = 8_000
@@ -38,7 +38,7 @@ class Progress(str):
 
 
 def progress() -> Progress:
-    """Which pieces of the codec are hers, and how her training stands.
+    """Which pieces of the codec are hers, what else has passed, and how her training stands.
 
     Those of the prior (notebook 12) are in it once she has one of them.
     """
@@ -58,6 +58,8 @@ def progress() -> Progress:
     trained = [Training()] + [Training("prior")] * bool(Training("prior").state)
     told = " ".join(map(repr, trained))
     lines += ["", f"{hers} of {len(names)} pieces are yours. {told}"]
+    if others := ", ".join(sorted(noted("passed"))):
+        lines += ["", f"Passed, and no piece of the codec: {others}."]
     return Progress("\n".join(lines))
 
 

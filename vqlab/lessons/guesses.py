@@ -9,14 +9,11 @@ Notebook: all of them
 
 from __future__ import annotations
 
-import contextlib
 import html
 import json
-from pathlib import Path
 from typing import Any
 
-from ..files import load_json, write_whole
-from .own_file import where
+from .own_file import note, noted
 
 
 class Answer(str):
@@ -38,31 +35,19 @@ def guess(key: str, value: Any = None) -> Any:
     key : a short name, for example "05-used".
     value : number or text. None keeps nothing and returns the kept guess (None if there is none).
     """
-    kept = _kept()
     if value is None:
-        return kept.get(key)
-    kept[key] = value
-    write_whole(_place(), json.dumps(kept, default=_shown).encode())
+        return noted("guesses").get(key)
+    note("guesses", key, json.loads(json.dumps(value, default=_shown)))
     return Answer(f"Kept: {_shown(value)}.")
 
 
 def reveal(key: str, answer: Any, unit: str = "") -> Answer:
     """Show the answer beside the guess kept under `key`."""
     end = f" {unit}" if unit else ""
-    kept = _kept().get(key)
+    kept = noted("guesses").get(key)
     if kept is None:
         return Answer(f"No guess made; it is {_shown(answer)}{end}.")
     return Answer(f"You guessed {_shown(kept)}{end}; it is {_shown(answer)}{end}.")
-
-
-def _place() -> Path:
-    return where().with_suffix(".guesses.json")
-
-
-def _kept() -> dict[str, Any]:
-    with contextlib.suppress(FileNotFoundError, ValueError):  # none yet, or damaged
-        return load_json(_place())
-    return {}
 
 
 def _shown(value: Any) -> str:

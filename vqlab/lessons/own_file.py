@@ -13,6 +13,7 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
+import json
 import os
 import re
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..files import bundled, write_whole
+from ..files import bundled, load_json, write_whole
 
 PRIOR = "12-"
 """Pieces whose names begin so are those of the prior, which no codec needs."""
@@ -59,6 +60,19 @@ class Section:
 def where() -> Path:
     """Where her file is: what `VQLAB_MY_CODEC` names, else `my_codec.py` in the kernel's folder."""
     return Path(os.environ.get("VQLAB_MY_CODEC", "").strip() or "my_codec.py").absolute()
+
+
+def noted(kind: str) -> dict[str, Any]:
+    """Notes beside her file that survive the kernel, such as her "guesses" or what has "passed"."""
+    with contextlib.suppress(FileNotFoundError, ValueError):  # none yet, or damaged
+        return load_json(where().with_suffix(f".{kind}.json"))
+    return {}
+
+
+def note(kind: str, key: str, value: Any) -> None:
+    """Put a note there, a value that JSON can carry."""
+    notes = noted(kind) | {key: value}
+    write_whole(where().with_suffix(f".{kind}.json"), json.dumps(notes).encode())
 
 
 @functools.cache
