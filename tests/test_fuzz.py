@@ -7,6 +7,7 @@ import sys
 import tracemalloc
 
 import fuzz
+import fuzz_kinds
 import numpy as np
 import pytest
 import torch
@@ -58,7 +59,7 @@ def test_two_at_once_leave_everything_whole(tmp_path):
 
 @pytest.mark.parametrize("name, value", [("n_fft", 65536), ("sample_rate", True), ("n_mels", -1)])
 def test_a_codec_that_asks_for_memory_is_refused_before_it_gets_any(tmp_path, name, value):
-    tensors, metadata = load_tensors(fuzz.GOLDEN / "codec.safetensors")
+    tensors, metadata = load_tensors(fuzz_kinds.GOLDEN / "codec.safetensors")
     described = json.loads(metadata["codec"])
     described["features"]["config"] |= {"n_mels": 20_000, name: value}
     save_tensors(tensors, tmp_path / "a.safetensors", {"codec": json.dumps(described)})
@@ -68,7 +69,7 @@ def test_a_codec_that_asks_for_memory_is_refused_before_it_gets_any(tmp_path, na
 
 @pytest.mark.parametrize("name", ["width", "encoder_blocks", "D", "K"])
 def test_a_run_that_asks_for_memory_is_refused_before_it_gets_any(tmp_path, name):
-    fuzz.run_folder(tmp_path)
+    fuzz_kinds.run_folder(tmp_path)
     path = tmp_path / folders.CONFIG
     text, count = re.subn(rf"\b{name}: (\[?)\d+", rf"{name}: \g<1>30000", path.read_text())
     assert count == 1
@@ -78,7 +79,7 @@ def test_a_run_that_asks_for_memory_is_refused_before_it_gets_any(tmp_path, name
 
 
 def test_weights_of_a_run_that_are_no_numbers_are_refused(tmp_path):
-    fuzz.run_folder(tmp_path)
+    fuzz_kinds.run_folder(tmp_path)
     tensors, _ = load_tensors(tmp_path / "best.safetensors")
     next(iter(tensors.values())).fill_(float("nan"))
     save_tensors(tensors, tmp_path / "best.safetensors", {})
@@ -111,7 +112,7 @@ def test_a_byte_costs_what_the_formats_page_says():
 
 
 def test_no_codec_lets_a_byte_claim_more_than_8000_positions():
-    codec = Codec.load(fuzz.GOLDEN / "codec.safetensors")
+    codec = Codec.load(fuzz_kinds.GOLDEN / "codec.safetensors")
     tables = codec.tables
     for table in (tables.first, *tables.later):  # as skewed as a file can say
         table[...] = 1
@@ -145,17 +146,17 @@ except ValueError:
 def test_what_is_refused_costs_little_processor_time_and_memory(tmp_path, kind):
     path = tmp_path / "a.safetensors"
     if kind == "codec":
-        tensors, metadata = load_tensors(fuzz.GOLDEN / "codec.safetensors")
+        tensors, metadata = load_tensors(fuzz_kinds.GOLDEN / "codec.safetensors")
         described = json.loads(metadata["codec"])
         described["recipe"]["options"] |= {"width": 60_000}
         save_tensors(tensors, path, {"codec": json.dumps(described)})
     else:
-        fuzz.run_folder(tmp_path)
+        fuzz_kinds.run_folder(tmp_path)
         config = tmp_path / folders.CONFIG
         config.write_text(re.sub(r"\bwidth: \d+", "width: 60000", config.read_text()))
         path = tmp_path
     command = [sys.executable, "-c", REFUSED, str(path)]
-    said = subprocess.run(command, capture_output=True, text=True, cwd=fuzz.ROOT, check=True)
+    said = subprocess.run(command, capture_output=True, text=True, cwd=fuzz_kinds.ROOT, check=True)
     seconds, megabytes, modules, compiler = said.stdout.split()
     assert float(seconds) < 1 and float(megabytes) < 300
     assert int(modules) < 100 and compiler == "False"

@@ -10,7 +10,7 @@ import mutants_tried
 import pytest
 
 from vqlab import lessons
-from vqlab.lessons import checking, own_file, slips
+from vqlab.lessons import checking, own_file, recognising, slips
 
 SAMPLED = 9
 """Edits a piece; `python tools/mutants.py` tries them all."""
@@ -32,7 +32,7 @@ def soon():
     """What does not end is given up earlier than in a notebook; all slips are tried at once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checking, "MOST_SECONDS", 0.5)
-        patch.setattr(slips, "MOST_SECONDS", 1e9)
+        patch.setattr(recognising, "MOST_SECONDS", 1e9)
         yield
 
 
@@ -86,18 +86,18 @@ def test_slips_are_tried_as_far_as_there_is_time(monkeypatch):
     exercise = lessons.find("02-log-mel")
     text = own_file.reference()[1]["02-log-mel"].text.replace("10 *", "20 *")
     fn = mutants.built("02-log-mel", text)
-    slips._tried.cache_clear()
-    monkeypatch.setattr(slips, "MOST_SECONDS", 0.0)
+    recognising._tried.cache_clear()
+    monkeypatch.setattr(recognising, "MOST_SECONDS", 0.0)
     for _ in range(2):  # none is tried
-        assert slips.NAMED not in str(checking._judge("02-log-mel", exercise, fn))
-    assert slips._tried("02-log-mel").todo and not slips._tried("02-log-mel").done
+        assert recognising.NAMED not in str(checking._judge("02-log-mel", exercise, fn))
+    assert recognising._tried("02-log-mel").todo and not recognising._tried("02-log-mel").done
 
 
 def test_a_line_of_hers_that_one_change_makes_right_is_named():
     wrong = textwrap.dedent(RIGHT["02-stft"]).replace("2 - HOP // 2))", "2 + HOP // 2))")
     sentence = mutants.tried("02-stft", wrong).sentence
     line = "padded = F.pad(waveform, (N_FFT // 2 - HOP // 2, N_FFT // 2 + HOP // 2))"
-    assert sentence.endswith(f"{slips.ALMOST} `{line}`.")
+    assert sentence.endswith(f"{recognising.ALMOST} `{line}`.")
 
 
 def test_where_nothing_can_be_stopped_no_slip_is_tried():
@@ -106,7 +106,7 @@ def test_where_nothing_can_be_stopped_no_slip_is_tried():
     work = threading.Thread(target=lambda: told.append(checking.check("05-nearest-code", fn)))
     work.start()
     work.join()
-    assert told and slips.NAMED not in str(told[0])
+    assert told and recognising.NAMED not in str(told[0])
 
 
 RIGHT = {

@@ -28,7 +28,7 @@ import torch
 from tqdm import tqdm
 
 from vqlab import lessons
-from vqlab.lessons import checking, own_file, slips, telling
+from vqlab.lessons import checking, own_file, recognising, slips, telling
 from vqlab.lessons.exercise import difference
 
 GENERAL = re.compile(
@@ -65,8 +65,8 @@ def tried(name: str, text: str, change: str = "") -> Mutant:
     hints = {f"{name}: {hint}" for _, hint in exercise.mistakes}
     general = GENERAL.fullmatch(verdict.sentence) and not _ADVISED.search(verdict.sentence)
     state = "general" if general else "seen"
-    state = "line" if slips.ALMOST in verdict.sentence else state
-    state = "named" if slips.NAMED in verdict.sentence else state
+    state = "line" if recognising.ALMOST in verdict.sentence else state
+    state = "named" if recognising.NAMED in verdict.sentence else state
     state = "hint" if verdict.sentence in hints else state
     return Mutant(name, change, state, verdict.sentence)
 
@@ -76,7 +76,7 @@ def built(name: str, text: str) -> Any:
     cell = f"cell of {name}"
     linecache.cache[cell] = (len(text), None, text.splitlines(keepends=True), cell)
     try:
-        return slips.built(name, text, cell)
+        return recognising.built(name, text, cell)
     except Exception as error:
         return error
 
@@ -126,5 +126,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    checking.MOST_SECONDS, slips.MOST_SECONDS = 0.5, 1e9
+    checking.MOST_SECONDS, recognising.MOST_SECONDS = 0.5, 1e9
     raise SystemExit(main())

@@ -17,7 +17,7 @@ import numpy as np
 
 from .exercise import Exercise, Verdict, difference
 from .own_file import lacking, pieces
-from .slips import recognised
+from .recognising import recognised
 from .telling import in_time, told
 
 MOST_SECONDS = 60.0
