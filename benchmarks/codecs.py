@@ -1,8 +1,8 @@
 """Speech codecs side by side: what they cost in bits, and how near they stay to the original.
 
 Codec2, Opus and Speex (where their programs are installed), vqlab at several rates, and reference
-rows: the original, the original in telephone band, the mel frames without any codes, and an
-the shipped network without its quantiser. Every clip gets 0.5 s of silence on both sides, is
+rows: the original, the original in telephone band, the mel frames without any codes, and the
+shipped network without its quantiser. Every clip gets 0.5 s of silence on both sides, is
 coded and decoded, moved back by the codec's delay, cut to its own length and scored by itself;
 means are over clips, 95 % intervals over speakers. "kbit/s" is the payload (nominal for codecs of
 constant rate, the packets over the clip for Opus, what lies behind the header for vqlab); "stored"
@@ -14,7 +14,8 @@ clip, the best whose file is at most the rate asked for, and codes the clip with
         --out docs/results/codecs_sentences
     python benchmarks/codecs.py --folder MY_RECORDINGS --codec runs/mine/codec.safetensors --out X
 
-Writes table.md, quality.png and scores.json; what scores.json already holds is not measured again.
+Writes table.md, quality.png, scores.json and, of words, short.md for the README; what scores.json
+already holds is not measured again.
 """
 
 from __future__ import annotations
@@ -46,12 +47,23 @@ HEADINGS = {
     "words": "words right, %",
     "points": "against the original, points",
 }
+# What the README shows of it; docs/results.md has all.
+SHORT = (
+    "original", "vqlab 0.75", "vqlab 1", "vqlab 1.65", "Codec2 700C", "Codec2 1200", "Codec2 3200",
+    "Opus 6 60 ms vbr", "Opus 9 60 ms vbr", "Opus 16 60 ms vbr", "Speex nb q2",
+)  # fmt: skip
+SHORT_COLUMNS = ("stoi", "pesq_wb", "log_mel_db")
 FORMATS = {"stoi": ".3f", "estoi": ".3f", "words": ".1f", "points": "+.1f"}
 
 
-def table(entries: Sequence[dict[str, Any]], clips: dict[str, Any], remarks: Sequence[str]) -> str:
+def table(
+    entries: Sequence[dict[str, Any]],
+    clips: dict[str, Any],
+    remarks: Sequence[str] = (),
+    measures: Iterable[str] = HEADINGS,
+) -> str:
     """Markdown: references first, then by stored rate, and below what the means are over."""
-    columns = [n for n in HEADINGS if any(entry["summary"][n] for entry in entries)]
+    columns = [n for n in measures if any(entry["summary"][n] for entry in entries)]
     lines = [
         "| " + " | ".join(["codec", "band", "kbit/s", "stored kbit/s", *map(HEADINGS.get, columns)])
         + " |",
@@ -205,6 +217,9 @@ def report(
     results.entries = {entry["codec"]: entry for entry in entries}
     results.save()
     write_whole(out / "table.md", text.encode())
+    if judged:
+        few = [entry for entry in entries if entry["codec"] in SHORT]
+        write_whole(out / "short.md", table(few, results.clips, measures=SHORT_COLUMNS).encode())
     chart(entries, out / "quality.png")
 
 
