@@ -94,7 +94,7 @@ def measure(
     """One codec's rate, and its share of phonemes clip by clip."""
     coded = scoring.code_all(coder, clips)
     groups = {one.group for one in coded}
-    delays = {group: scoring._delay(coder, group, clips, coded) for group in groups}
+    delays = {group: scoring.delay_of_group(coder, group, clips, coded) for group in groups}
     sounds = scoring.cut(coded, clips, delays)
     stored = [one.stored_bits for one in coded if one.stored_bits is not None]
     seconds = sum(len(item.waveform) for item in clips) / RATE

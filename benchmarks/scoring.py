@@ -30,7 +30,9 @@ CLIPS_FOR_DELAY = 40
 def measure(coder: Coder, clips: Sequence[Item]) -> tuple[dict[str, Any], list[Tensor]]:
     """Everything about one codec, and the decoded clips, aligned and cut."""
     coded = code_all(coder, clips)
-    delays = {group: _delay(coder, group, clips, coded) for group in {c.group for c in coded}}
+    delays = {
+        group: delay_of_group(coder, group, clips, coded) for group in {c.group for c in coded}
+    }
     decoded = cut(coded, clips, delays)
     scored = [
         metrics.score(item.waveform, sound, RATE)
@@ -84,7 +86,7 @@ def cut(coded: Sequence[Coded], clips: Sequence[Item], delays: dict[str, int]) -
     return decoded
 
 
-def _delay(coder: Coder, group: str, clips: Sequence[Item], coded: Sequence[Coded]) -> int:
+def delay_of_group(coder: Coder, group: str, clips: Sequence[Item], coded: Sequence[Coded]) -> int:
     if coder.delay is not None:
         return coder.delay
     both = zip(clips, coded, strict=True)

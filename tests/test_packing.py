@@ -71,13 +71,13 @@ def checked(body):
 @pytest.mark.parametrize(
     "body, said",
     [
-        (b"RIFF____WAVEfmt ", "does not begin with VQL"),
+        (b"RIFF____WAVEfmt ", "does not begin like one"),
         (b"VQL\x33ab\x08\x7f\x10data", "format version 3, not 2 or 3"),
         (b"V\x34ab\x08\x7f\x10data", "format version 4, not 2 or 3: update vqlab"),
         (b"VQL\x01ab\x08\x7f\x10data", "format version 1, not 2 or 3: compress the sound again"),
         (b"V\xf3ab\x08\x7f\x10data", "header is not valid"),
         (b"V\x33ab\x08\x7f", "damaged or cut off"),
-        (b"V\x32ab\x08\x7f\x10data", "does not begin with VQL"),
+        (b"V\x32ab\x08\x7f\x10data", "does not begin like one"),
         (b"VQL\xf2ab\x08\x7f\x10data", "header is not valid"),  # sample rate 15
         (b"VQL\x32ab\x08\x7f\x00data", "header is not valid"),  # no samples
         (b"VQL\x32ab\x08\x7f\x90\x00data", "header is not valid"),  # 16 in two bytes

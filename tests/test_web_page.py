@@ -207,7 +207,7 @@ def test_a_player_of_the_site_hands_its_file_over_and_its_integers_can_be_change
 @pytest.mark.parametrize(
     "name, data, sentence",
     [
-        ("empty.vql", b"", "does not begin with VQL"),
+        ("empty.vql", b"", "does not begin like one"),
         ("cut.vql", b"VQL2" + bytes(20), "damaged or cut off"),
         ("notes.txt", b"these are no samples", "cannot read that file as a sound"),
     ],

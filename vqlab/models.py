@@ -223,7 +223,8 @@ def thesis(
 
     `bottleneck` defaults to its vector quantiser; `Identity(D)` and `Gaussian(D)` make its
     autoencoder and its VAE. Weights start from a normal distribution cut off at two deviations of
-    0.02 (Hansen Vedal 2019).
+    0.02 (Hansen Vedal 2019), with fewer than its 256 units wider by the root of their share: else
+    signals shrink from layer to layer, and learning hardly begins.
     """
     if bottleneck is None:
         bottleneck = VectorQuantizer(10, 512, kmeans_start=False, restart_below=0.0)
@@ -232,9 +233,10 @@ def thesis(
         bottleneck,
         networks.Decoder2d(bottleneck.dim, channels, units=units),
     )
+    deviation = 0.02 * math.sqrt(256 / units)
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
+            nn.init.trunc_normal_(layer.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
             nn.init.zeros_(cast(Tensor, layer.bias))
     return model
 

@@ -875,7 +875,7 @@ function vqlabCodec() {
   function unpack(data) {
     const at = data[1] === 0x51 && data[2] === 0x4c ? 3 : 1, version = data[at] & 15; // where the version is
     if (data[0] !== 0x56 || at === 1 && version < 3) {
-      throw new Error("this is not a .vql file (it does not begin with VQL): compress one first");
+      throw new Error("this is not a .vql file (it does not begin like one): compress one first");
     }
     const end = data.length - 2;
     if (data.length < at + 8 || crc(data.subarray(0, end)) !== data[end] * 256 + data[end + 1]) {

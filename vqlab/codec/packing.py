@@ -60,7 +60,7 @@ def pack(packed: Packed) -> bytes:
     return body + binascii.crc_hqx(body, 0).to_bytes(CHECKSUM_BYTES, "big")
 
 
-def overhead(samples: int, version: int = VERSION) -> int:
+def overhead(samples: int, version: int) -> int:
     """Bytes of a file that are not codes: for a second at 16 kHz 12, and 10 in version 3."""
     return len(MAGIC[version]) + 5 + len(_varint(samples)) + CHECKSUM_BYTES
 
@@ -72,7 +72,7 @@ def unpack(data: bytes) -> Packed:
     """
     at = 3 if data[:3] == MAGIC[2] else 1  # of the version
     if data[:1] != MAGIC[3] or (at == 1 and (data[1:2] or b"\0")[0] & 15 < 3):
-        raise ValueError("this is not a .vql file (it does not begin with VQL): compress one first")
+        raise ValueError("this is not a .vql file (it does not begin like one): compress one first")
     if len(data) < at + 8 or binascii.crc_hqx(data[:-2], 0).to_bytes(2, "big") != data[-2:]:
         raise ValueError(
             "the .vql file is damaged or cut off (its checksum is wrong): copy it again"
