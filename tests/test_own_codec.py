@@ -392,7 +392,12 @@ def test_weights_of_other_pieces_are_told(her_file, capsys):
     )
     assert "WIDTH = 2, 64, 96" in her_file.read_text()
     lessons.trained()
+    weights = her_file.with_suffix(".npz")
     assert "of other pieces" in capsys.readouterr().out
+    for damaged in (b"", b"PK and more", weights.read_bytes()[:9_000]):
+        weights.write_bytes(damaged)
+        lessons.trained()
+        assert "Our codec: my_codec.npz is damaged" in capsys.readouterr().out
 
 
 # --- training in a process of its own -------------------------------------------------------------

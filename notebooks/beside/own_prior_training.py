@@ -23,7 +23,7 @@ import torch
 from IPython.display import display
 from torch import Tensor, nn
 from vqlab.lessons.own_process import Steps, Training, device, keep
-from vqlab.lessons.own_training import clips_of, seen, trained
+from vqlab.lessons.own_training import UNUSABLE, clips_of, seen, trained
 
 from vqlab.datasets.items import Dataset
 from vqlab.files import bundled, write_whole
@@ -114,7 +114,7 @@ def main(until: float, data: str) -> None:
                 going_on.unlink()
             else:
                 new.prior.load_state_dict(known.state_dict())
-        except RuntimeError:  # other sizes than those weights have
+        except UNUSABLE:
             going_on.unlink()
     learning = new.prior, new.train
     keep(now, learning=learning, until=until, data=new.data, save=new.save)
@@ -151,7 +151,7 @@ def trained_prior() -> tuple[ModuleType, nn.Module, nn.Module, list[str]]:
     now, own_codec = Training("prior"), own()
     said = "Our prior, which learned in 800 steps, until yours has a version."
     if now.place(".npz").exists():
-        said = "Our prior: the weights of yours are of other pieces than you have now."
+        said = "Our prior: the weights of yours are damaged, or of other pieces than you have now."
         try:
             prior, words, mark = load(own_codec, now.place(".npz"))
             for codec in codecs(own_codec):
@@ -159,7 +159,7 @@ def trained_prior() -> tuple[ModuleType, nn.Module, nn.Module, list[str]]:
                     display(Answer(f"Your prior, {now.state.get('minutes', 0):.0f} min old."))
                     return own_codec, codec, prior, words
             said = "Our prior: the version of your codec that yours has learned is not kept."
-        except RuntimeError:
+        except UNUSABLE:
             pass
     display(Answer(said))
     ours = program({})

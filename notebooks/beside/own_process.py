@@ -217,7 +217,7 @@ def run(of: str, watched: int, until: float, data: str) -> None:
     except KeyboardInterrupt:
         pass  # before there was anything to keep
     except Exception as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())
+        said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
         now = Training(of)
         if _named(now.state):
             now.write(now.state | {"ended": f"stopped ({said})"})

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from zipfile import BadZipFile
 
 import torch
 from IPython.display import display
@@ -25,6 +26,8 @@ from vqlab.lessons.own_pieces import from_file, own
 
 MOST_CLIPS = 8_000
 """For memory's sake: the spectra of so many clips take 0.26 GB; all of Speech Commands 2.7 GB."""
+UNUSABLE = (RuntimeError, ValueError, EOFError, BadZipFile)
+"""What reading weights raises that are damaged, or of other sizes than her pieces now."""
 
 
 class Progress(str):
@@ -74,8 +77,8 @@ def trained() -> tuple[ModuleType, nn.Module]:
         own_codec, minutes = own(), Training().state.get("minutes", 0)
         try:
             codec = own_codec.load_codec(weights)
-        except RuntimeError:
-            said = f"Our codec: the weights in {weights.name} are of other pieces than yours now."
+        except UNUSABLE:
+            said = f"Our codec: {weights.name} is damaged, or of other pieces than yours now."
         else:
             display(Answer(f"Your codec, {minutes:.0f} min old."))
             return own_codec, codec
@@ -123,7 +126,7 @@ def main(until: float, data: str) -> None:
     if going_on.exists():
         try:
             codec.load_state_dict(own_codec.load_codec(going_on).state_dict())
-        except RuntimeError:  # other sizes than those weights have
+        except UNUSABLE:
             going_on.unlink()
 
     def save(whole: nn.Module, path: Path) -> None:
