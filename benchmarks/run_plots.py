@@ -52,6 +52,10 @@ def reconstructions(
         pictures[title] = as_numpy(errors[f"{run}.reconstruction"])
     columns = len(pictures) + 1 if len(pictures) < 4 else 3
     lines = math.ceil((len(pictures) + 1) / columns)
+    khz = as_numpy(errors["hz"]) / 1000 if "hz" in errors else None
+    span = (named[shown[0]]["seconds"] or 0) / original.shape[1]  # of a frame
+    across = "time (s)" if sound else "column"
+    down = "row" if khz is None else "frequency (kHz)"
     figure = new_figure(8.2, 0.8 + 2.3 * lines)
     grid = figure.add_gridspec(lines, columns)
     look: dict[str, Any] = {"cmap": "gray", "aspect": "equal", "origin": "upper"}
@@ -63,16 +67,21 @@ def reconstructions(
             values, vmin=original.min(), vmax=original.max(), interpolation="nearest", **look
         )  # fmt: skip
         ax.set_title(title, fontsize=9, loc="left")
-        ax.set_xlabel("frame" if sound else "column", fontsize=8, labelpad=1)
+        ax.set_xlabel(across, fontsize=8, labelpad=1)
         ax.tick_params(labelsize=8)
+        if sound:
+            ax.xaxis.set_major_formatter(lambda x, _: f"{x * span:.3g}")
     # The errors take what is left of the last line of panels.
     ax = figure.add_subplot(grid[lines - 1, len(pictures) % columns :])
     _errors_by_row(ax, {run: errors[run] for run in (*shown, "inversion") if run in errors}, named)
     ax.set_ylim(figure.axes[0].get_ylim())
     ax.set_xlabel("error (dB)" if sound else "error", fontsize=8, labelpad=1)
     ax.tick_params(labelsize=8)
+    for ax in figure.axes:
+        if khz is not None:
+            ax.yaxis.set_major_formatter(lambda y, _: f"{np.interp(y, range(len(khz)), khz):.2g}")
     for ax in figure.axes[::columns]:
-        ax.set_ylabel("frequency bin" if sound else "row", fontsize=8)
+        ax.set_ylabel(down, fontsize=8)
     legend(figure, figure.axes[-1:], "Curves: mean error of each row over the test set")
     names = "; ".join(title.replace("\n", ", ") for title in pictures if title != "original")
     return with_alt(figure, f"An original and its reconstructions, {names}; beside them the error "
@@ -116,7 +125,8 @@ def loss(rows: Sequence[Row], histories: Mapping[str, Reports]) -> Figure:
         plain(ax)
     axes[-1].set_xlabel("epoch")
     axes[-1].locator_params(axis="x", integer=True)
-    legend(figure, axes, "ringed: the least of each", columns=1)
+    legend(figure, axes, "ringed: the least of each; errors are means, a loss is a sum over the "
+           "picture or a mean, as its file says", columns=1)  # fmt: skip
     return with_alt(figure, f"Loss and validation error over epochs; {'; '.join(labels)}.")
 
 

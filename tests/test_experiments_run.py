@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -332,6 +333,14 @@ def test_runs_are_found_below_a_folder_of_grids_and_runs(trained):
     assert folders.grids_in(one) == [one]
 
 
+def test_a_grid_without_a_trained_model_is_passed_over_below_a_folder(tmp_path, trained):
+    shutil.copytree(trained / "pictures", tmp_path / "pictures")
+    (tmp_path / "stopped" / "ae-D2-s0").mkdir(parents=True)
+    shutil.copy(trained / "pictures" / "grid.yaml", tmp_path / "stopped")
+    shutil.copy(trained / "pictures" / "ae-D2-s0" / "config.yaml", tmp_path / "stopped/ae-D2-s0")
+    assert folders.grids_in(tmp_path) == [tmp_path / "pictures"]
+
+
 def word_set(folder, *, loud=0.1):
     """Words of four speakers; the clips of testing are no sound at all."""
     (folder / "hm").mkdir(parents=True)
@@ -381,6 +390,13 @@ def test_too_little_data_is_refused_with_both_numbers_and_the_way_out(tmp_path, 
     assert f"train: 99999 in dataset asks for 99,999 items, and {MORE}" in said
     assert "write train: 450, or let fewer do by allow_fewer: true" in said
     assert "--allow-fewer" in said
+    assert not (tmp_path / "out").exists()  # or `evaluate` would find a grid without a model
+
+
+def test_a_set_that_is_chosen_from_is_named_with_what_was_chosen(tmp_path):
+    few = SOUND.replace("train: 12", "train: 99999, words: [right, left]")
+    with pytest.raises(ValueError, match="of 'words' with words: right, left has 90 here"):
+        data.load(grid_of(tmp_path, few), "train")
 
 
 def test_of_clips_and_pictures_too(tmp_path):
@@ -392,7 +408,9 @@ def test_of_clips_and_pictures_too(tmp_path):
         data.load(grid_of(tmp_path, PICTURES.replace("train: 48", "train: 48000")), "train")
 
 
-def test_a_run_that_goes_on_with_fewer_records_both_numbers_and_the_table_has_them(tmp_path):
+def test_a_run_that_goes_on_with_fewer_records_both_numbers_and_the_table_has_them(
+    tmp_path, capsys
+):
     text = word_set(tmp_path / "set").replace("name: words-tiny", "name: fewer")
     grid = grid_of(tmp_path, text.replace("validation: 4, test: 6", "test: 6"))
     with pytest.raises(ValueError, match="asks for 12 items, and the train split .* has 2 here"):
@@ -410,6 +428,8 @@ def test_a_run_that_goes_on_with_fewer_records_both_numbers_and_the_table_has_th
     numbers = [row[key] for key in ("train_asked", "train_got", "test_asked", "test_got")]
     assert numbers == ["12", "2", "6", "1"]
     assert "train_asked" in (out / "results.md").read_text()
+    assert cli.main(["evaluate", str(out), "--allow-fewer"]) == 0
+    assert "| train_asked | train_got | test_asked | test_got |" in capsys.readouterr().out
 
 
 def test_the_margin_of_mnist_can_be_left_out(tmp_path, monkeypatch):
@@ -471,7 +491,9 @@ def test_the_command_line_trains_and_measures_a_shipped_grid(tmp_path, capsys):
     assert "7 runs are in" in capsys.readouterr().out
     assert cli.main(["evaluate", str(out)]) == 0
     said = capsys.readouterr().out
-    assert said.count("| mnist-minimal |") == 7
+    lines = [line for line in said.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + 7 and max(map(len, lines)) < 80
+    assert "| train_asked |" in (out / "results.md").read_text()
     assert len(table_of(out)) == 7
 
 

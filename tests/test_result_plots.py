@@ -329,6 +329,13 @@ def test_reconstructions_and_errors_stand_beside_the_original(table):
     assert list(lines["AE"].get_xdata()) == list(range(1, 9))
     assert list(lines["AE"].get_ydata()) == list(range(8))
     assert curve.get_ylim() == original.get_ylim()
+    figure = run_plots.reconstructions(rows, errors | {"hz": torch.arange(8) * 1000.0})
+    figure.canvas.draw()
+    original, *_, curve = figure.axes
+    for ax in (original, curve):
+        shown = {label.get_text() for label in ax.get_yticklabels()}
+        assert {"0", "2", "4", "6"} <= shown
+    assert (original.get_xlabel(), original.get_ylabel()) == ("time (s)", "frequency (kHz)")
 
 
 def test_a_picture_is_not_turned_upside_down(table):
@@ -363,8 +370,11 @@ def test_errors_of_several_models_stand_against_the_frequency(table):
     colours = {one.get_color() for one in ax.get_lines() if one.get_label().startswith("VQ")}
     assert len(colours) == 2
     errors.pop("hz")
-    with pytest.raises(ValueError, match="what frequency a row has"):
+    with pytest.raises(ValueError, match="evaluate them again"):
         result_frequency.error_against_frequency(rows, errors)
+    with pytest.raises(ValueError, match="Pictures have no frequencies"):
+        pictures = table(cells("ae", 2))
+        result_frequency.error_against_frequency(pictures, example(pictures))
 
 
 def test_the_run_of_each_model_is_chosen_by_validation_and_not_by_test(table):

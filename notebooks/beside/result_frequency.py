@@ -42,10 +42,9 @@ def error_against_frequency(
     shown = [run for run in runs if run in errors and run in named]
     some(shown, f"There are no errors of {', '.join(runs) or 'any run'}")
     if "hz" not in errors:
-        raise ValueError(
-            "Nothing says what frequency a row has: these are pictures, or they were evaluated by "
-            "an older version; there is nothing to draw."
-        )
+        older = "They were evaluated by an older version; evaluate them again."
+        pictures = all(row["seconds"] is None for row in rows)
+        raise ValueError("Pictures have no frequencies." if pictures else older)
     khz = as_numpy(errors["hz"]) / 1000
     figure = new_figure(8.2, 4.2)
     ax = figure.subplots()

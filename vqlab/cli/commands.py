@@ -112,8 +112,8 @@ def evaluate(options: argparse.Namespace) -> None:
     if own and all(map(folders.has_test_set, paths)):
         for path in paths:
             rows = experiments.evaluate(path, allow_fewer=options.allow_fewer)
-            print(experiments.as_markdown(rows))
-            print(f"The table is {path / 'results.csv'}, and as text results.md")
+            print(experiments.in_brief(rows))
+            print(f"All columns: {path / 'results.csv'}; what they mean: results.md beside it\n")
         return
     codecs = folders.codecs_in(options.codecs)
     codecs = {name: codec for name, codec in codecs.items() if codec.rates}

@@ -108,10 +108,13 @@ def _enough(chosen: Any, name: str, split: str, got: int) -> int:
     """How many items a split has. Raises ValueError where these are fewer than asked for."""
     asked = getattr(chosen, split)
     if asked is not None and got < asked and not chosen.allow_fewer:
+        keys = [key for key in ("families", "sources", "words") if getattr(chosen, key, None)]
+        only = ", ".join(f"{key}: {', '.join(getattr(chosen, key))}" for key in keys)
         raise ValueError(
             f"{split}: {asked} in dataset asks for {asked:,} items, and the {split} split of "
-            f"{name!r} has {got:,} here: get more of the set, write {split}: {got}, or let fewer "
-            "do by allow_fewer: true in dataset (on the command line --allow-fewer)"
+            f"{name!r}{only and f' with {only}'} has {got:,} here: get more of the set, write "
+            f"{split}: {got}, or let fewer do by allow_fewer: true in dataset (on the command line "
+            "--allow-fewer)"
         )
     return got
 

@@ -39,9 +39,10 @@ COLUMNS = tuple(
     "bits_per_second stored_bits_per_second test_items sse db stoi used perplexity epochs "
     "best_epoch validation_error train_seconds train_asked train_got test_asked test_got".split()
 )
+BRIEF = tuple("run latent_bits stored_bits_per_second sse db stoi used perplexity epochs".split())
 FLOAT_BITS = 32  # what a number of an autoencoder's latent takes
 
-_MEANING = (
+MEANING = (
     "latent_bits: bits of an item's codes, all equally long (autoencoders: 32 for each number); "
     "stored_bits_per_second: of a .vql file of the item, range-coded, with its header; "
     "sse: squared error summed over an item, mean over the test set; db: mean absolute error of a "
@@ -96,7 +97,7 @@ def evaluate(
     if rows and rows[0]["model"] == "inversion":
         rows.append(rows.pop(0))
     write_whole(path / "results.csv", as_csv(rows).encode())
-    write_whole(path / "results.md", (as_markdown(rows) + "\n").encode())
+    write_whole(path / "results.md", f"{as_markdown(rows)}\n\n{MEANING}\n".encode())
     save_tensors(tensors, path / "errors.safetensors", {"grid": rows[0]["grid"]})
     return rows
 
@@ -173,10 +174,17 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The table for people, with what its columns mean."""
-    columns = {key: key for key in COLUMNS if any(row.get(key) is not None for row in rows)}
-    return f"{metrics.markdown_table(columns, [_cells(row) for row in rows])}\n\n{_MEANING}"
+def in_brief(rows: Sequence[dict[str, Any]]) -> str:
+    """What of the table fits into a terminal; asked and got where there was less than asked for."""
+    pairs = [("train_asked", "train_got"), ("test_asked", "test_got")]
+    fewer = [two for two in pairs if any((row[two[0]] or 0) > (row[two[1]] or 0) for row in rows)]
+    return as_markdown(rows, (*BRIEF, *(key for two in fewer for key in two)))
+
+
+def as_markdown(rows: Sequence[dict[str, Any]], columns: Sequence[str] = COLUMNS) -> str:
+    """The table for people, without columns that are empty; `MEANING` says what they mean."""
+    shown = {key: key for key in columns if any(row.get(key) is not None for row in rows)}
+    return metrics.markdown_table(shown, [_cells(row) for row in rows])
 
 
 def _cells(row: dict[str, Any]) -> dict[str, str]:

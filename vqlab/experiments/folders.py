@@ -55,12 +55,13 @@ def runs_in(path: str | Path) -> list[Path]:
 
 
 def grids_in(path: str | Path) -> list[Path]:
-    """The grids and single runs in a folder that holds such; else what was given."""
+    """The grids and single runs with trained weights below a folder; else what was given."""
     path = Path(path)
     if is_experiment(path) or not path.is_dir():
         return [path]
     found = {place.parent for name in (GRID, CONFIG) for place in path.rglob(name)}
-    return sorted(place for place in found if place.parent not in found) or [path]
+    outer = [place for place in sorted(found) if place.parent not in found]
+    return [place for place in outer if any(place.rglob("best.safetensors"))] or [path]
 
 
 def single_of(folder: Path) -> Single:

@@ -54,14 +54,14 @@ def train(
         for single, place in runs:
             if place.exists():
                 folders.open_run(single, place)
-        if not alone:
-            out.mkdir(parents=True, exist_ok=True)
-            write_whole(out / folders.GRID, reading.write(grid).encode())
     processes.barrier()
     left = [run for run in runs if not _is_done(*run)]
     processes.barrier()  # all have looked before one of them writes again
     show = progress and processes.is_main()
     sets = _sets(left[0][0], show) if left else []
+    if processes.is_main() and not alone:  # what is refused for its data leaves no folder
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / folders.GRID, reading.write(grid).encode())
     with tqdm(
         total=len(runs),
         initial=len(runs) - len(left),
