@@ -34,13 +34,14 @@ def history(folder: Path, run: str) -> list[dict[str, Any]]:
 
 
 def coded(rows: list[Row]) -> list[Row]:
-    """Runs of the first seed with codes: all sizes of the largest family, thinned to a few."""
+    """Runs of the first seed with codes: all K of one model, D and depth if there are; a few."""
     seeds = [row["seed"] for row in rows if row["seed"] is not None]
     first = [row for row in rows if row["K"] and row["seed"] == min(seeds, default=None)]
     families: dict[tuple[Any, ...], list[Row]] = {}
     for row in first:
         families.setdefault((row["model"], row["D"], row["stages"]), []).append(row)
     largest = sorted(max(families.values(), key=len, default=[]), key=lambda row: row["K"])
+    largest = largest if len(largest) > 1 else first
     return largest[:: -(-len(largest) // MOST) or 1]
 
 

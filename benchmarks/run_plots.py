@@ -53,7 +53,6 @@ def reconstructions(
     columns = len(pictures) + 1 if len(pictures) < 4 else 3
     lines = math.ceil((len(pictures) + 1) / columns)
     khz = as_numpy(errors["hz"]) / 1000 if "hz" in errors else None
-    span = (named[shown[0]]["seconds"] or 0) / original.shape[1]  # of a frame
     across = "time (s)" if sound else "column"
     down = "row" if khz is None else "frequency (kHz)"
     figure = new_figure(8.2, 0.8 + 2.3 * lines)
@@ -61,6 +60,7 @@ def reconstructions(
     look: dict[str, Any] = {"cmap": "gray", "aspect": "equal", "origin": "upper"}
     if sound:  # the lowest frequency is the first row, and belongs below
         look = {"cmap": "magma", "aspect": "auto", "origin": "lower"}
+        look["extent"] = (0, named[shown[0]]["seconds"], -0.5, len(original) - 0.5)
     for place, (title, values) in enumerate(pictures.items()):
         ax = figure.add_subplot(grid[divmod(place, columns)])
         ax.imshow(
@@ -69,8 +69,6 @@ def reconstructions(
         ax.set_title(title, fontsize=9, loc="left")
         ax.set_xlabel(across, fontsize=8, labelpad=1)
         ax.tick_params(labelsize=8)
-        if sound:
-            ax.xaxis.set_major_formatter(lambda x, _: f"{x * span:.3g}")
     # The errors take what is left of the last line of panels.
     ax = figure.add_subplot(grid[lines - 1, len(pictures) % columns :])
     _errors_by_row(ax, {run: errors[run] for run in (*shown, "inversion") if run in errors}, named)

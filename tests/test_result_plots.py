@@ -468,6 +468,13 @@ def test_each_picture_is_legible_and_has_alternative_text(tmp_path, name):
     assert 600 < picture.width < 900 and len(picture.png) < 150_000
 
 
+def test_the_use_of_codes_is_drawn_over_K_or_of_what_there_is(table):
+    rows = table(sound("vq", 10, 32), sound("vq", 10, 64), sound("rvq", 4, 8, stages=2))
+    assert [row["K"] for row in GRIDS.coded(rows)] == [32, 64]
+    rows = table(sound("rvq", 4, 8, stages=2), sound("fsq", 4, 625), sound("ae", 2))
+    assert [row["model"] for row in GRIDS.coded(rows)] == ["rvq", "fsq"]
+
+
 def test_the_command_writes_table_and_pictures(tmp_path, monkeypatch, capsys):
     grid, out = tmp_path / "grid", tmp_path / "out"
     grid.mkdir()
