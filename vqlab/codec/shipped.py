@@ -107,8 +107,8 @@ def codec_of(data: bytes) -> Path:
         at_hand.append(f"{path.stem} ({found})")
     raise ValueError(
         f"this file was made with other weights (identity {wanted}) than "
-        f"{' and '.join(at_hand)}: give the model it was compressed with (vqlab's repository has "
-        f"weights that shipped once in its folder {EARLIER})"
+        f"{' and '.join(at_hand)}: give the model it was compressed with (model=, on the command "
+        f"line --model; vqlab's repository has weights that shipped once in its folder {EARLIER})"
     )
 
 
