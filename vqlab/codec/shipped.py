@@ -71,7 +71,7 @@ def compress(
         What is odd about either is said in a warning.
     kbps : upper bound on the size of the whole result, in 1000 bits for a second of sound (None: 1,
         or the lowest rate of the model); the quality that comes nearest to it is used. A very short
-        sound passes it, because header and checksum alone take 12 bytes.
+        sound passes it, because header and checksum alone take 10 bytes.
 
     A file may be of any length: it goes through in blocks, and only its codes stay in memory.
 
