@@ -72,7 +72,7 @@ class Disturbance:
         return symmetric, (heard * factor).sum(dim=1)
 
     def sone(self, power: Tensor) -> Tensor:
-        """Loudness of each band (Zwicker's law, P.862 eq. 4), 0 below the threshold of hearing."""
+        """Loudness of each band by Zwicker's law, 0 below the threshold of hearing; same shape."""
         law = (0.5 + 0.5 * power / self.threshold) ** EXPONENT - 1
         return (SCALE * (self.threshold / 0.5) ** EXPONENT * law).clamp(min=0)
 
@@ -86,6 +86,7 @@ class Disturbance:
 
 
 def _bark(hertz: np.ndarray) -> np.ndarray:
+    """The bark scale (S. Wang, A. Sekey, A. Gersho, 1992)."""
     return 6 * np.arcsinh(hertz / 600)
 
 
