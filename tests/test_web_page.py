@@ -145,6 +145,29 @@ def test_a_wav_file_is_compressed_edited_with_keys_and_opened_in_python(page, co
     )
 
 
+def test_what_she_types_while_a_change_is_drawn_stays(page):
+    page.get_by_role("button", name="yes").click()
+    wait_heard(page, "1 kbit/s")
+    page.evaluate("""() => {
+      new MutationObserver((_, observer) => {
+        const chosen = document.querySelector("#c-versions [aria-checked=true] b");
+        if (chosen?.textContent !== "Changed") return;
+        observer.disconnect();
+        const field = document.getElementById("c-code");
+        field.focus();
+        field.value = "37";
+        field.dispatchEvent(new Event("input"));
+      }).observe(document.getElementById("c-versions"), { childList: true, subtree: true });
+    }""")
+    page.focus(".c-cell[tabindex='0']")
+    page.keyboard.press("+")
+    wait_heard(page, "Changed")
+    drawn = "() => [...document.querySelectorAll('canvas')].every((c) => c.width !== 300)"
+    page.wait_for_function(drawn)  # its pictures, too
+    assert page.evaluate("document.activeElement.id") == "c-code"
+    assert page.input_value("#c-code") == "37"
+
+
 def test_two_words_exchange_columns_with_keys_and_undo_gives_both_back(page, codec):
     page.get_by_role("button", name="yes").click()
     wait_heard(page, "1 kbit/s")

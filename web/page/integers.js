@@ -4,6 +4,7 @@
 const integers = (() => {
   let past = []; // {versions, label} before each change
   let cell = { p: 0, stage: 0 }, changes = 0;
+  let typing = false; // in the field, and not entered yet
 
   /** Forget the changes, and drop one that is still computed. */
   function forget() {
@@ -82,7 +83,7 @@ const integers = (() => {
     const row = next.parentElement, { scrollLeft: from, clientWidth: wide } = $("grid"), at = row.offsetLeft - $("grid").offsetLeft;
     if (at < from || at + row.offsetWidth > from + wide) $("grid").scrollLeft = at - wide / 2;
     const number = columns[p][cell.stage];
-    $("code").value = number;
+    if (!typing) $("code").value = number;
     $("code").max = work.codec.sizes[cell.stage] - 1;
     $("cell").textContent = `Chosen: ${number}, stage ${cell.stage + 1} of ${columns[p].length} at ` +
       `${(p * work.codec.hop / RATE).toFixed(2)} s.`;
@@ -103,13 +104,14 @@ const integers = (() => {
     await present([...kept, ...made.filter((version) => !kept.includes(version))], made[0].label);
   }
   async function present(list, label) {
-    const inGrid = $("grid").contains(document.activeElement);
-    await player.set(list, label);
+    const inGrid = $("grid").contains(document.activeElement), silent = !player.playing;
+    const pictures = player.set(list, label); // they take their time: the focus is not moved after it
     if (inGrid && player.chosen.file) pick(Math.min(cell.p, player.chosen.file.columns.length - 1), cell.stage);
-    if (!player.playing) {
+    if (silent) {
       player.goTo(cell.p * work.codec.hop / RATE - 0.3);
       await player.play();
     }
+    await pictures;
   }
   const edit = (make) => change([player.chosen, make(player.chosen.file.columns.map((column) => column.slice()))]);
   const set = (number) => edit((columns) => {
@@ -154,6 +156,8 @@ const integers = (() => {
   $("grid").parentElement.addEventListener("click", ({ target }) => {
     if (target.dataset.do) run(deeds[target.dataset.do]);
   });
+  $("code").addEventListener("input", () => { typing = true; });
+  for (const entered of ["change", "blur"]) $("code").addEventListener(entered, () => { typing = false; });
   $("code").addEventListener("change", () => run(() => set(+$("code").value)));
   $("grid").addEventListener("click", ({ target }) => {
     if (target.dataset.p) pick(+target.dataset.p, +target.dataset.stage);
