@@ -103,12 +103,16 @@ def cheapest(codec: Codec, positions: int) -> bytes:
 
 def test_a_byte_costs_what_the_formats_page_says():
     codec = vqlab.load_pretrained()
-    data = cheapest(codec, 4000)
-    assert 15 < 4000 / len(data) < 21
+    one, four = cheapest(codec, 1000), cheapest(codec, 4000)
+    assert 26 < 4000 / len(four) < 3000 / (len(four) - len(one)) < 31.5
     tracemalloc.start()
-    codec.from_bytes(data)
-    assert tracemalloc.get_traced_memory()[1] < 1_200_000 + 800 * len(data)
+    codec.from_bytes(one)
+    little = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    codec.from_bytes(four)
+    much = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
+    assert little < 1_200_000 and much - little < 1600 * (len(four) - len(one))
 
 
 def test_no_codec_lets_a_byte_claim_more_than_8000_positions():
