@@ -7,7 +7,7 @@ import pytest
 from _support import ROOT
 
 # From the ground up: a line imports from those above it in this list. Rooms of one line are apart.
-# `codec.context`, which the shipped codec does without, is none of the rooms that a learner reads.
+# `codec.context` is none of the rooms that a learner reads: her codec does without it.
 FLOORS = """
     compat files processes
     audio
