@@ -173,6 +173,8 @@ def _sentence(error: dict[str, Any], values: Any) -> str:
     if kind == "missing":
         return f"the key {key!r} is missing{where}: it has no default"
     if kind == "extra_forbidden":
+        if found is None:
+            return f"{key!r} has no value{where}: several values stand in brackets, as in [0, 1]"
         section = schema.SECTIONS[error["loc"][-2]] if where else Grid
         allowed = list(section.model_fields)
         close = difflib.get_close_matches(str(key), allowed, 1)
