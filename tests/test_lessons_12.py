@@ -93,6 +93,12 @@ def test_the_notebooks_pitch_is_that_of_a_hum(hz, n_fft):
     assert float(found) == pytest.approx(hz, rel=0.03) and float(repeats) > 0.7
 
 
+def test_the_pitch_is_that_of_one_period_where_the_harmonics_are_narrow():
+    power = torch.zeros(257, 1)  # bins of 31.25 Hz, and a harmonic every eight
+    power[8::8], power[7::8], power[9::8] = 1.0, 0.1, 0.1  # narrower than a window makes them
+    assert float(taught("12", "pitch", torch=torch)["pitch"](power)[0]) == 250.0
+
+
 def test_noise_has_no_pitch():
     noise = torch.randn(512, 200, generator=torch.Generator().manual_seed(0))
     power = torch.fft.rfft(noise * torch.hann_window(512)[:, None], dim=0).abs().square()
