@@ -191,6 +191,24 @@ def wait_text(page, selector: str, text: str) -> None:
     )
 
 
+def count_sounds(page) -> None:
+    """Count those that begin from now on: a short one may be over before a slow test looks."""
+    page.evaluate("""() => {
+      let playing = window.vqlabPlayers.playing;
+      window.vqlabBegun = 0;
+      Object.defineProperty(window.vqlabPlayers, "playing", {
+        configurable: true, // counted anew
+        get: () => playing,
+        set(one) { playing = one; if (one) window.vqlabBegun++; },
+      });
+    }""")
+
+
+def wait_sound(page) -> None:
+    """Wait until one has begun since `count_sounds`."""
+    page.wait_for_function("() => window.vqlabBegun > 0")
+
+
 def wait_playing(page, number: int = 0) -> None:
     """Wait until the player with this number in the page sounds."""
     page.wait_for_function(

@@ -12,6 +12,7 @@ from _lab import (
     chromium,
     close_notebook,
     command,
+    count_sounds,
     in_kernel,
     jupyterlab,
     microphone,
@@ -19,6 +20,7 @@ from _lab import (
     open_notebook,
     wait_in_kernel,
     wait_playing,
+    wait_sound,
 )
 from _series import notebook
 from _support import ROOT, need
@@ -246,11 +248,11 @@ def test_codes_are_clicked_and_keys_pressed(lab):
         run_all(page)
         keys = find(page, "nb12-keyboard").locator(".vqw-keys")
         keyboard = value(page, "nb12-keyboard")
-        key = keys.locator(".vqw-key").nth(3)
-        key.click()
+        count_sounds(page)
+        keys.locator(".vqw-key").nth(3).click()
         page.keyboard.press("w")  # the first row holds ten keys, so this is the twelfth
         wait_in_kernel(page, f"{keyboard}.played == [{keyboard}.board[k]['code'] for k in (3, 11)]")
-        page.wait_for_function("() => window.vqlabPlayers.playing")
+        wait_sound(page)
         picture(page, "12_keyboard", keys)
         page.wait_for_function("() => !window.vqlabPlayers.playing")  # the key has faded
         strip = find(page, "nb12-strip").locator(".vqw-strip")
@@ -259,10 +261,11 @@ def test_codes_are_clicked_and_keys_pressed(lab):
         page.keyboard.press("Enter")
         number = strip.get_by_role("spinbutton")
         changed = (int(number.input_value()) + 1) % 1024
+        count_sounds(page)
         page.keyboard.type(str(changed))
         page.keyboard.press("Enter")
         wait_in_kernel(page, f"{edited}.changed() == [(7, 0)]")
         assert in_kernel(page, f"{edited}.grid[0][7]") == changed
-        page.wait_for_function("() => window.vqlabPlayers.playing")  # it is heard
+        wait_sound(page)  # it is heard
         picture(page, "12_strip", strip)
         picture(page, "12_strip_dark", strip, dark=True)

@@ -6,12 +6,14 @@ import soundfile
 from _lab import (
     chromium,
     command,
+    count_sounds,
     in_kernel,
     jupyterlab,
     microphone,
     open_lab,
     open_notebook,
     wait_in_kernel,
+    wait_sound,
     wait_text,
 )
 from _support import need
@@ -134,10 +136,11 @@ def test_a_code_of_the_strip_is_changed_by_pointer_and_by_keys(page):
 
 def test_a_key_is_pressed_and_its_code_is_kept(page):
     keys = page.locator(".vqw-keys")
+    count_sounds(page)
     keys.get_by_role("button", name="key 3: code 2,", exact=False).click()
     page.keyboard.press("w")  # the first row holds ten keys, so this is the twelfth
     wait_in_kernel(page, "keys.played == [2, 11]")
-    page.wait_for_function("() => window.vqlabPlayers.playing")
+    wait_sound(page)
     assert "Played: 2 11" in keys.inner_text()
     keys.get_by_role("button", name="All in a row").click()
     wait_in_kernel(page, "keys._answer.get('code') == -1")
@@ -162,8 +165,9 @@ def test_the_microphone_arrives_as_a_waveform(page):
     assert frequency == pytest.approx(MICROPHONE, abs=10)
     assert seconds == pytest.approx(0.6, abs=0.01)
     wait_text(page, ".vqw-recording", "Now: microphone, 0.60 s.")
+    count_sounds(page)
     recorder.get_by_role("button", name="Play").click()
-    page.wait_for_function("() => window.vqlabPlayers.playing")
+    wait_sound(page)
 
 
 def test_a_file_is_decoded_by_the_browser_and_the_clip_comes_back(page, place):
