@@ -104,6 +104,7 @@ def refusal(tmp_path, text):
         ("epochs: 2", "epochs: !!python/object:os.system 2", 26, "the tag tag:yaml.org"),
         ("epochs: 2", "epochs: &a 2\n  batch: *a", 27, "*a refers to another place"),
         ("sound:\n  iterations: 4\n", "", 1, "the section sound is missing"),
+        ("epochs: 2", "epoch:", 26, "unknown key 'epoch' in training (did you mean 'epochs'?)"),
         ("  - kind: ae\n    D: [1, 2]", "  - {kind: ae, D: 1, 2}", 17, "brackets, as in [0, 1]"),
         ("name: tiny", "name: ../tiny", 1, "it must be letters, digits"),
         ("name: tiny", "names: tiny", 1, "unknown key 'names' (did you mean 'name'?)"),

@@ -173,7 +173,7 @@ def _sentence(error: dict[str, Any], values: Any) -> str:
     if kind == "missing":
         return f"the key {key!r} is missing{where}: it has no default"
     if kind == "extra_forbidden":
-        if found is None:
+        if found is None and not str(key).isidentifier():  # {D: 1, 2}
             return f"{key!r} has no value{where}: several values stand in brackets, as in [0, 1]"
         section = schema.SECTIONS[error["loc"][-2]] if where else Grid
         allowed = list(section.model_fields)
