@@ -105,11 +105,12 @@ def test_a_byte_costs_what_the_formats_page_says():
     codec = vqlab.load_pretrained()
     for positions in (1000, 20_000):
         data = cheapest(codec, positions)
-        assert positions / len(data) < 31 and (positions == 1000 or positions / len(data) > 29)
         tracemalloc.start()
         codec.from_bytes(data)
         assert tracemalloc.get_traced_memory()[1] < 1_200_000 + 2000 * len(data)
         tracemalloc.stop()
+        assert positions / len(data) < 31
+    assert 29 < positions / len(data)  # of the longer one, whose header counts for little
 
 
 def test_no_codec_lets_a_byte_claim_more_than_8000_positions():
